@@ -1,0 +1,1 @@
+"""Adapters: one package per provider, one module per room it serves."""

@@ -1,0 +1,51 @@
+"""The hash chain: each record is authenticated together with everything before it.
+
+The hash is an HMAC-SHA256 under a key that is not in the database, so that who can write the table still cannot
+compute a chain that holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+
+import msgspec
+
+from tradesense.core.audit.models import STREAM, AuditEntry, AuditHead, AuditRecord
+
+GENESIS = bytes(32)
+
+
+class AuditChain:
+    """Links entries into a chain and checks the links. ``key`` has at least 32 bytes."""
+
+    def __init__(self, key: bytes, *, stream: str = STREAM) -> None:
+        self._key = key
+        self.stream = stream
+
+    def empty(self) -> AuditHead:
+        """The head of a chain with no record."""
+        return AuditHead(stream=self.stream, seq=0, hash=GENESIS)
+
+    def link(self, head: AuditHead, entry: AuditEntry, at: datetime) -> AuditRecord:
+        """The record that follows ``head``."""
+        seq = head.seq + 1
+        digest = self._digest(head.hash, seq, at, entry)
+        return AuditRecord(stream=self.stream, seq=seq, at=at, entry=entry, previous=head.hash, hash=digest)
+
+    def fault(self, head: AuditHead, record: AuditRecord) -> str:
+        """Why ``record`` cannot be the one that follows ``head``; empty when it is."""
+        if record.seq != head.seq + 1:
+            return f"row {head.seq + 1} is missing"
+        if not hmac.compare_digest(record.previous, head.hash):
+            return f"row {record.seq} does not follow the row before it"
+        expected = self._digest(record.previous, record.seq, record.at, record.entry)
+        if not hmac.compare_digest(record.hash, expected):
+            return f"row {record.seq} was changed"
+        return ""
+
+    def _digest(self, previous: bytes, seq: int, at: datetime, entry: AuditEntry) -> bytes:
+        place = (self.stream, seq, at.isoformat(timespec="microseconds"))
+        message = previous + msgspec.json.encode((place, entry), order="deterministic")
+        return hmac.new(self._key, message, hashlib.sha256).digest()

@@ -1,0 +1,101 @@
+"""Keeping things for a while, and coordinating the processes that do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from tradesense.core.cache.models import Lease, Limit, Verdict
+
+
+class CacheStore(Protocol):
+    """Bytes by key, each for a limited time. Losing any entry at any time is allowed; serving an expired one is not.
+
+    Every method may raise :class:`CacheUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
+    Keys and values are checked by the caller with :func:`check_key` and :func:`check_value`.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or ``None`` when it is absent or has expired."""
+        ...
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep ``value`` for ``ttl`` seconds (over 0, precise to the millisecond), replacing value and time."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values that are present; absent and expired keys are left out."""
+        ...
+
+    async def set_many(self, items: Mapping[str, bytes], ttl: float) -> None:
+        """:meth:`set` for several keys with one time; a failure may leave some of them set."""
+        ...
+
+    async def delete(self, *keys: str) -> int:
+        """Remove the keys and return how many of them were present. Absent keys are no error."""
+        ...
+
+    async def expire(self, key: str, ttl: float) -> bool:
+        """Give a present entry a new time of ``ttl`` seconds from now; ``False`` when there is none."""
+        ...
+
+
+class Backplane(Protocol):
+    """Messages to every process that listens now. A listener that was away has missed what was said."""
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Hand ``payload`` to every current subscriber of ``topic``, in every process, this one included.
+
+        :raises BackplaneUnavailable: it could not be handed over.
+        :raises AdapterClosed: before opening and after closing.
+        """
+        ...
+
+    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Enter to listen, iterate to receive, leave to stop. What is published after entering is received, in order.
+
+        :raises BackplaneUnavailable: on entry, or from the iterator when the connection is lost for good.
+        """
+        ...
+
+
+class LockProvider(Protocol):
+    """Leases with fencing tokens. A lease is a promise in time only; the fencing token is what makes a write safe.
+
+    Every method may raise :class:`LocksUnavailable`, in which case no lease may be assumed, and :class:`AdapterClosed`.
+    """
+
+    async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
+        """Take the lease for ``ttl`` seconds, trying for ``wait`` seconds; ``None`` when another holds it still.
+
+        A cancelled wait leaves nothing behind.
+        """
+        ...
+
+    async def renew(self, lease: Lease) -> bool:
+        """Let the lease last ``lease.ttl`` seconds from now; ``False`` when it is no longer ours."""
+        ...
+
+    async def release(self, lease: Lease) -> bool:
+        """Give the lease back; ``False``, touching nothing, when it is no longer ours."""
+        ...
+
+
+class RateLimiter(Protocol):
+    """Counts attempts exactly, over all processes that share the adapter."""
+
+    async def hit(self, key: str, limit: Limit, *, cost: int = 1) -> Verdict:
+        """Count an attempt of ``cost`` (1 to ``limit.count``) against ``key`` and say whether it is allowed.
+
+        A refused attempt costs nothing. However many attempts run at once, at most ``limit.count`` of them are
+        allowed before time has given some back. Keys and limits of different names never share a count.
+
+        :raises LimiterUnavailable: the count is not known; whether to go on is the policy's to say.
+        :raises AdapterClosed: before opening and after closing.
+        """
+        ...
+
+    async def reset(self, key: str, limit: Limit) -> None:
+        """Forget the attempts that were counted against ``key`` under ``limit``."""
+        ...

@@ -1,0 +1,93 @@
+"""Runtime settings as the entrypoints use them: checked and audited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradesense.core.audit.models import Actor
+from tradesense.core.audit.service import AuditTrail, Event
+from tradesense.core.config.models import Setting, check_key, check_value
+from tradesense.core.config.ports import SettingsStore
+from tradesense.core.errors import InvalidSetting
+from tradesense.core.paging import MAX_PAGE, Page
+
+
+class RuntimeSettings:
+    """The settings that operators change while the platform runs."""
+
+    def __init__(self, *, store: SettingsStore, trail: AuditTrail, joined: bool) -> None:
+        self._store = store
+        self._trail = trail
+        self._joined = joined
+
+    async def get(self, key: str) -> Setting:
+        """The setting.
+
+        :raises InvalidSetting: the key is not valid.
+        :raises SettingNotFound: there is none.
+        """
+        return await self._store.get(check_key(key))
+
+    async def put(
+        self,
+        key: str,
+        value: Any,
+        *,
+        actor: Actor,
+        public: bool = False,
+        expected: int | None = None,
+        correlation_id: str = "",
+    ) -> Setting:
+        """Write a new revision.
+
+        :param expected: the revision that must be current, 0 for none; any when left out.
+        :raises InvalidSetting: key or value is not valid.
+        :raises SettingConflict: another revision is current.
+        """
+        event = Event("config.put", check_key(key), actor, correlation_id)
+        check_value(value)
+        async with self._trail.change(event, joined=self._joined):
+            setting = await self._store.put(key, value, public=public, expected=expected, by=actor.id)
+            event.detail["revision"] = str(setting.revision)
+        return setting
+
+    async def delete(self, key: str, *, actor: Actor, expected: int | None = None, correlation_id: str = "") -> None:
+        """Remove the setting; its history stays.
+
+        :raises SettingNotFound: there is none.
+        :raises SettingConflict: another revision is current.
+        """
+        event = Event("config.delete", check_key(key), actor, correlation_id)
+        async with self._trail.change(event, joined=self._joined):
+            await self._store.delete(key, expected=expected, by=actor.id)
+
+    async def history(self, key: str) -> tuple[Setting, ...]:
+        """Every revision, oldest first.
+
+        :raises InvalidSetting: the key is not valid.
+        """
+        return tuple(await self._store.history(check_key(key)))
+
+    async def rollback(self, key: str, revision: int, *, actor: Actor, correlation_id: str = "") -> Setting:
+        """Write the value of an earlier revision as a new one.
+
+        :raises InvalidSetting: there is no such revision, or it was a removal.
+        """
+        for past in await self.history(key):
+            if past.revision == revision and not past.deleted:
+                return await self.put(key, past.value, actor=actor, public=past.public, correlation_id=correlation_id)
+        raise InvalidSetting(f"{key!r} has no revision {revision} to go back to", mend="see its history")
+
+    async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[Setting]:
+        """A page of settings; ``limit`` is brought into 1 to 1000."""
+        return await self._store.list(prefix, cursor=cursor, limit=min(max(limit, 1), MAX_PAGE))
+
+    async def public(self) -> dict[str, Any]:
+        """Key and value of every public setting."""
+        found: dict[str, Any] = {}
+        cursor: str | None = None
+        while True:
+            page = await self._store.list(cursor=cursor, limit=MAX_PAGE)
+            found.update({setting.key: setting.value for setting in page.items if setting.public})
+            if (cursor := page.cursor) is None:
+                return found

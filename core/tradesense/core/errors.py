@@ -1,0 +1,520 @@
+"""Every error that TradeSense raises on purpose.
+
+::
+
+    TradeSenseError
+    ├── ConfigurationError            the platform cannot start as it is set up
+    │   ├── SettingsInvalid           one or more settings are wrong; carries them all
+    │   ├── UnknownProvider           a setting names an adapter that no plugin offers
+    │   ├── DuplicateAdapter          two distributions offer the same (port, name)
+    │   ├── PluginFailed              a plugin raised while it was loaded or asked
+    │   ├── PluginTimedOut            a plugin did not answer in time
+    │   ├── IncompatiblePlugin        a plugin was written for another port API
+    │   └── MissingDependency         an optional distribution is absent (also an ImportError)
+    ├── InvalidInput                  the caller sent something that can never succeed
+    │   ├── InvalidSecretPath
+    │   ├── SecretTooLarge
+    │   ├── InvalidCacheKey
+    │   ├── CacheValueTooLarge
+    │   ├── InvalidFlag
+    │   ├── InvalidSetting
+    │   ├── InvalidEmail
+    │   └── PasswordRefused           carries a machine-readable reason
+    ├── Unauthenticated               who the caller is could not be established
+    │   ├── CredentialsRefused
+    │   ├── SessionEnded
+    │   └── TokenRefused
+    ├── Denied                        the caller is known and may not
+    │   ├── PermissionDenied
+    │   ├── CsrfRefused
+    │   └── SecretDenied              the provider refused our own credentials
+    ├── NotFound
+    │   ├── SecretNotFound
+    │   ├── FlagNotFound
+    │   ├── SettingNotFound
+    │   ├── UserNotFound
+    │   └── UnknownJob
+    ├── Conflict                      the state has moved on since the caller looked
+    │   ├── SecretConflict
+    │   ├── FlagConflict
+    │   ├── SettingConflict
+    │   └── EmailTaken
+    ├── LimitExceeded                 carries seconds to wait
+    ├── Unavailable                   a dependency did not answer; trying later may work
+    │   ├── AdapterClosed
+    │   ├── DatabaseUnavailable
+    │   ├── SecretStoreUnavailable
+    │   ├── CacheUnavailable
+    │   ├── BackplaneUnavailable
+    │   ├── LocksUnavailable
+    │   ├── LimiterUnavailable
+    │   ├── JobQueueUnavailable
+    │   ├── MessengerUnavailable
+    │   ├── IdentityProviderUnavailable
+    │   └── AuditUnavailable
+    └── IntegrityViolated             stored bytes are not what was written
+        ├── DecryptionFailed
+        └── AuditChainBroken
+
+An error is for the person who reads it: ``str(error)`` says what was wrong, ``origin`` where it came from and ``mend``
+what to do. None of the three ever holds a secret value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+
+
+class TradeSenseError(Exception):
+    """The root. Catch it to catch everything that TradeSense raises on purpose.
+
+    ``code`` is the stable, kebab-case name that HTTP problems, the command line and the documentation share.
+    """
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "TradeSense could not do this"
+
+    def __init__(self, detail: str = "", *, origin: str = "", mend: str = "") -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.origin = origin
+        self.mend = mend
+
+    def line(self) -> str:
+        """All that is known, on one line, for a terminal or a log."""
+        parts = [self.detail]
+        if self.origin:
+            parts.append(f"(from {self.origin})")
+        text = " ".join(parts)
+        return f"{text}; {self.mend}" if self.mend else text
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+
+class ConfigurationError(TradeSenseError):
+    """The platform cannot start as it is set up."""
+
+    code = "configuration-error"
+    title = "The configuration is wrong"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong or unwise in the settings."""
+
+    level: Literal["error", "warning", "info"]
+    key: str
+    """The dotted setting, as in ``secrets.provider``."""
+    message: str
+    origin: str
+    """File and line, or the environment variable, that the value came from."""
+    mend: str
+
+    def line(self) -> str:
+        """The problem on one line."""
+        return f"{self.level}: {self.key}: {self.message} (from {self.origin}); {self.mend}"
+
+
+class SettingsInvalid(ConfigurationError):
+    """One or more settings are wrong. ``problems`` holds all of them, not the first alone."""
+
+    code = "settings-invalid"
+    title = "The settings are wrong"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = sum(problem.level == "error" for problem in self.problems)
+        super().__init__(
+            f"{count} setting{'s are' if count != 1 else ' is'} wrong", mend="run `tradesense config check`"
+        )
+
+
+class UnknownProvider(ConfigurationError):
+    """A setting names an adapter that no loaded plugin offers."""
+
+    code = "unknown-provider"
+    title = "No plugin offers this provider"
+
+
+class DuplicateAdapter(ConfigurationError):
+    """Two distributions offer the same name for the same port; the message names both."""
+
+    code = "duplicate-adapter"
+    title = "Two plugins offer the same adapter"
+
+
+class PluginFailed(ConfigurationError):
+    """A plugin raised while it was imported or asked for its adapters."""
+
+    code = "plugin-failed"
+    title = "A plugin failed to load"
+
+
+class PluginTimedOut(ConfigurationError):
+    """A plugin did not answer within the time that start-up allows."""
+
+    code = "plugin-timed-out"
+    title = "A plugin took too long to load"
+
+
+class IncompatiblePlugin(ConfigurationError):
+    """A plugin was written for a version of the port API that this release does not speak."""
+
+    code = "incompatible-plugin"
+    title = "A plugin was written for another version"
+
+
+class MissingDependency(ConfigurationError, ImportError):
+    """An optional distribution is absent; the mend is the exact command that brings it."""
+
+    code = "missing-dependency"
+    title = "An optional dependency is not installed"
+
+    def __init__(self, distribution: str, *, extra: str = "", package: str = "tradesense") -> None:
+        target = f"'{package}[{extra}]'" if extra else distribution
+        super().__init__(f"{distribution} is not installed", mend=f"pip install {target}")
+        self.distribution = distribution
+
+
+# --- the caller ------------------------------------------------------------------------------------------------------
+
+
+class InvalidInput(TradeSenseError):
+    """The caller sent something that can never succeed, however often it is tried."""
+
+    code = "invalid-input"
+    title = "The request is not valid"
+
+
+class InvalidSecretPath(InvalidInput):
+    """A secret path that is empty, too long, or holds characters outside its grammar."""
+
+    code = "invalid-secret-path"
+    title = "The secret path is not valid"
+
+
+class SecretTooLarge(InvalidInput):
+    """A secret value above the size that the port takes."""
+
+    code = "secret-too-large"
+    title = "The secret value is too large"
+
+
+class InvalidCacheKey(InvalidInput):
+    """A cache key that is empty, too long, or holds control characters."""
+
+    code = "invalid-cache-key"
+    title = "The cache key is not valid"
+
+
+class CacheValueTooLarge(InvalidInput):
+    """A cache value above the size that the port takes."""
+
+    code = "cache-value-too-large"
+    title = "The cache value is too large"
+
+
+class InvalidFlag(InvalidInput):
+    """A flag definition that cannot be evaluated; the message names the path of the fault."""
+
+    code = "invalid-flag"
+    title = "The flag definition is not valid"
+
+
+class InvalidSetting(InvalidInput):
+    """A runtime setting whose key or value is not valid."""
+
+    code = "invalid-setting"
+    title = "The setting is not valid"
+
+
+class InvalidEmail(InvalidInput):
+    """An address that cannot be an account's email."""
+
+    code = "invalid-email"
+    title = "The email address is not valid"
+
+
+class PasswordRefused(InvalidInput):
+    """A new password that policy refuses; ``reason`` is stable and fit for a client to act on."""
+
+    code = "password-refused"
+    title = "The password is not acceptable"
+
+    def __init__(self, reason: Literal["too-short", "too-long", "common", "contextual"], detail: str) -> None:
+        super().__init__(detail, mend="choose another password")
+        self.reason = reason
+
+
+class Unauthenticated(TradeSenseError):
+    """Who the caller is could not be established."""
+
+    code = "unauthenticated"
+    title = "Authentication is needed"
+
+
+class CredentialsRefused(Unauthenticated):
+    """The login failed. It never says whether the account exists (ASVS 6.3.8)."""
+
+    code = "credentials-refused"
+    title = "The email or the password is wrong"
+
+
+class SessionEnded(Unauthenticated):
+    """The session is unknown, expired or revoked."""
+
+    code = "session-ended"
+    title = "The session has ended"
+
+
+class TokenRefused(Unauthenticated):
+    """A token is malformed, of the wrong kind, expired or revoked."""
+
+    code = "token-refused"
+    title = "The token is not accepted"
+
+
+class Denied(TradeSenseError):
+    """The caller is known, and may not."""
+
+    code = "denied"
+    title = "This is not allowed"
+
+
+class PermissionDenied(Denied):
+    """The caller's roles do not grant the permission that the operation needs."""
+
+    code = "permission-denied"
+    title = "Permission denied"
+
+
+class CsrfRefused(Denied):
+    """A cookie-borne unsafe request without proof that our own page sent it (ASVS 3.5.1)."""
+
+    code = "csrf-refused"
+    title = "The request could not be tied to this session"
+
+
+class SecretDenied(Denied):
+    """The provider refused our own credentials for this path; told apart from an absent secret."""
+
+    code = "secret-denied"
+    title = "The secret provider denied access"
+
+
+class NotFound(TradeSenseError):
+    """There is no such object, or the caller may not know that there is."""
+
+    code = "not-found"
+    title = "Not found"
+
+
+class SecretNotFound(NotFound):
+    """No secret, or no such version of it, at this path."""
+
+    code = "secret-not-found"
+    title = "There is no such secret"
+
+
+class FlagNotFound(NotFound):
+    """No flag with this key."""
+
+    code = "flag-not-found"
+    title = "There is no such flag"
+
+
+class SettingNotFound(NotFound):
+    """No runtime setting with this key."""
+
+    code = "setting-not-found"
+    title = "There is no such setting"
+
+
+class UserNotFound(NotFound):
+    """No user with this id."""
+
+    code = "user-not-found"
+    title = "There is no such user"
+
+
+class UnknownJob(NotFound):
+    """A queued job names no handler of this release."""
+
+    code = "unknown-job"
+    title = "No handler knows this job"
+
+
+class Conflict(TradeSenseError):
+    """The state has moved on since the caller looked at it."""
+
+    code = "conflict"
+    title = "The state has changed meanwhile"
+
+
+class SecretConflict(Conflict):
+    """A compare-and-set named a version that is not the current one."""
+
+    code = "secret-conflict"
+    title = "The secret has another version"
+
+
+class FlagConflict(Conflict):
+    """A flag write named a revision that is not the current one."""
+
+    code = "flag-conflict"
+    title = "The flag has another revision"
+
+
+class SettingConflict(Conflict):
+    """A setting write named a revision that is not the current one."""
+
+    code = "setting-conflict"
+    title = "The setting has another revision"
+
+
+class EmailTaken(Conflict):
+    """Another account has this email. It is for administrators; sign-up never tells it (ASVS 6.3.8)."""
+
+    code = "email-taken"
+    title = "The email belongs to another account"
+
+
+class LimitExceeded(TradeSenseError):
+    """Too many attempts; ``retry_after`` is the number of seconds to wait."""
+
+    code = "limit-exceeded"
+    title = "Too many requests"
+
+    def __init__(self, detail: str = "", *, retry_after: float, origin: str = "") -> None:
+        super().__init__(detail, origin=origin, mend=f"try again in {max(1, round(retry_after))} s")
+        self.retry_after = retry_after
+
+
+# --- dependencies ----------------------------------------------------------------------------------------------------
+
+
+class Unavailable(TradeSenseError):
+    """A dependency did not answer as it must; the same call may work later."""
+
+    code = "unavailable"
+    title = "A dependency is unavailable"
+
+
+class AdapterClosed(Unavailable):
+    """The adapter was used before it was opened or after it was closed."""
+
+    code = "adapter-closed"
+    title = "The adapter is closed"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database is absent, locked, out of connections or too slow."""
+
+    code = "database-unavailable"
+    title = "The database is unavailable"
+
+
+class SecretStoreUnavailable(Unavailable):
+    """The secret provider is down, sealed, throttling or too slow."""
+
+    code = "secret-store-unavailable"
+    title = "The secret provider is unavailable"
+
+
+class CacheUnavailable(Unavailable):
+    """The cache server did not answer."""
+
+    code = "cache-unavailable"
+    title = "The cache is unavailable"
+
+
+class BackplaneUnavailable(Unavailable):
+    """The pub/sub server did not answer, or the subscription was lost."""
+
+    code = "backplane-unavailable"
+    title = "The backplane is unavailable"
+
+
+class LocksUnavailable(Unavailable):
+    """The lease server did not answer; no lease may be assumed."""
+
+    code = "locks-unavailable"
+    title = "Leases are unavailable"
+
+
+class LimiterUnavailable(Unavailable):
+    """The limiter's server did not answer; what to do is the policy's to say."""
+
+    code = "limiter-unavailable"
+    title = "The rate limiter is unavailable"
+
+
+class JobQueueUnavailable(Unavailable):
+    """The queue's server did not answer; the job was not taken."""
+
+    code = "job-queue-unavailable"
+    title = "The job queue is unavailable"
+
+
+class MessengerUnavailable(Unavailable):
+    """The mail or SMS provider did not take the message."""
+
+    code = "messenger-unavailable"
+    title = "The message could not be sent"
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The external identity provider did not answer."""
+
+    code = "identity-provider-unavailable"
+    title = "The identity provider is unavailable"
+
+
+class AuditUnavailable(Unavailable):
+    """The audit trail cannot be written, so nothing that must be audited may happen (ASVS 16.5.3)."""
+
+    code = "audit-unavailable"
+    title = "The audit trail cannot be written"
+
+
+# --- stored bytes ----------------------------------------------------------------------------------------------------
+
+
+class IntegrityViolated(TradeSenseError):
+    """Stored bytes are not what was written."""
+
+    code = "integrity-violated"
+    title = "Stored data failed its integrity check"
+
+
+class DecryptionFailed(IntegrityViolated):
+    """A ciphertext does not open: wrong key, wrong place or changed bytes. Deliberately one error for all three."""
+
+    code = "decryption-failed"
+    title = "A stored value cannot be decrypted"
+
+
+class AuditChainBroken(IntegrityViolated):
+    """The audit trail's hash chain does not hold; ``seq`` is the first bad row."""
+
+    code = "audit-chain-broken"
+    title = "The audit trail has been changed"
+
+    def __init__(self, detail: str, *, seq: int) -> None:
+        super().__init__(detail, mend="restore the audit trail from a backup and investigate")
+        self.seq = seq
+
+
+def every_error(root: type[TradeSenseError] = TradeSenseError) -> Iterator[type[TradeSenseError]]:
+    """Yield ``root`` and each class below it once, parents first."""
+    seen: set[type[TradeSenseError]] = set()
+    queue = [root]
+    while queue:
+        error = queue.pop(0)
+        if error not in seen:
+            seen.add(error)
+            yield error
+            queue.extend(error.__subclasses__())

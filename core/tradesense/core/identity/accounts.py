@@ -1,0 +1,123 @@
+"""Making accounts."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tradesense.core.ambient import Clock, Ids
+from tradesense.core.audit.models import Actor
+from tradesense.core.audit.service import AuditTrail, Event
+from tradesense.core.errors import EmailTaken, InvalidInput
+from tradesense.core.identity import emails, passwords
+from tradesense.core.identity.models import ADMIN, USER, IdentityPolicy, Message, User
+from tradesense.core.identity.permissions import ROLES
+from tradesense.core.identity.ports import BreachedPasswords, IdentityStore, Messenger, PasswordHasher
+from tradesense.core.jobs.models import Job
+from tradesense.core.jobs.service import Jobs
+from tradesense.core.paging import MAX_PAGE, Page
+from tradesense.core.sensitive import Secret
+
+WELCOME = "identity.welcome"
+
+
+class Accounts:
+    """The accounts of one deployment."""
+
+    def __init__(
+        self,
+        *,
+        store: IdentityStore,
+        hasher: PasswordHasher,
+        breached: BreachedPasswords,
+        trail: AuditTrail,
+        jobs: Jobs,
+        messenger: Messenger,
+        clock: Clock,
+        ids: Ids,
+        policy: IdentityPolicy,
+        joined: bool,
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._breached = breached
+        self._trail = trail
+        self._jobs = jobs
+        self._messenger = messenger
+        self._clock = clock
+        self._ids = ids
+        self._policy = policy
+        self._joined = joined
+        jobs.on(WELCOME, self._welcome)
+
+    async def register(self, email: str, password: Secret, *, actor: Actor, correlation_id: str = "") -> None:
+        """Sign up. Whether the address had an account already is not told, in words or in time (ASVS 6.3.8).
+
+        :raises InvalidEmail: the address cannot be an account's.
+        :raises PasswordRefused: the password may not be used.
+        """
+        try:
+            user = await self.create(email, password, roles=(USER,), actor=actor, correlation_id=correlation_id)
+        except EmailTaken:
+            return
+        await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
+
+    async def create(
+        self, email: str, password: Secret, *, roles: tuple[str, ...], actor: Actor, correlation_id: str = ""
+    ) -> User:
+        """Make an account with the given roles, for an administrator.
+
+        :raises InvalidEmail: the address cannot be an account's.
+        :raises InvalidInput: a role is not known.
+        :raises PasswordRefused: the password may not be used.
+        :raises EmailTaken: the address has an account.
+        """
+        for role in roles:
+            if role not in ROLES:
+                raise InvalidInput(f"there is no role {role!r}", mend=f"use one of {', '.join(sorted(ROLES))}")
+        normal = emails.normalise(email)
+        secret = passwords.normalise(password)
+        await passwords.check(secret, email=normal, policy=self._policy, breached=self._breached)
+        user = User(
+            id=self._ids.new(),
+            email=normal,
+            email_key=emails.uniqueness_key(normal),
+            password_hash=await self._hasher.hash(secret),
+            roles=roles,
+            created_at=self._clock.now(),
+        )
+        event = Event("identity.create", user.id, actor, correlation_id, {"roles": ",".join(roles)})
+        async with self._trail.change(event, joined=self._joined):
+            await self._store.users.add(user)
+        return user
+
+    async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
+        """A page of accounts; ``limit`` is brought into 1 to 1000."""
+        return await self._store.users.list(role=role, cursor=cursor, limit=min(max(limit, 1), MAX_PAGE))
+
+    async def has_administrator(self) -> bool:
+        """Whether any account is an administrator's."""
+        return bool((await self._store.users.list(role=ADMIN, limit=1)).items)
+
+    async def disable(self, email: str, *, actor: Actor, correlation_id: str = "") -> User:
+        """Disable an account and end its sessions.
+
+        :raises InvalidEmail: the address is not valid.
+        :raises InvalidInput: it has no account.
+        """
+        user = await self._store.users.by_email(emails.uniqueness_key(emails.normalise(email)))
+        if user is None:
+            raise InvalidInput("no account has this email", mend="see `tradesense users list`")
+        event = Event("identity.disable", user.id, actor, correlation_id)
+        async with self._trail.change(event, joined=self._joined):
+            return await self._store.users.update(replace(user, disabled=True, epoch=user.epoch + 1))
+
+    async def _welcome(self, job: Job) -> None:
+        user = await self._store.users.get(str(job.payload["user_id"]))
+        await self._messenger.send(
+            Message(
+                to=user.email,
+                subject="Welcome to TradeSense",
+                text=f"Hello,\n\nan account for {user.email} was made on {user.created_at:%Y-%m-%d}.\n",
+                key=job.key,
+            )
+        )

@@ -1,0 +1,150 @@
+"""Accounts, sessions, tokens, and who is asking."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from tradesense.core.sensitive import Secret
+
+ADMIN = "admin"
+USER = "user"
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """An account."""
+
+    id: str
+    email: str
+    """As it was typed, with the domain in lower case; mail goes here and nowhere else."""
+    email_key: str
+    """What must be unique: see :func:`tradesense.core.identity.emails.uniqueness_key`."""
+    password_hash: Secret
+    roles: tuple[str, ...] = (USER,)
+    disabled: bool = False
+    epoch: int = 0
+    """Sessions of an earlier epoch are dead. Raising it ends all of the user's sessions at once."""
+    version: int = 1
+    """Grows with every update; an update names the one it was made from."""
+    created_at: datetime
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One login. The token that carries it is never stored, its SHA-256 is (ASVS 7.2.3)."""
+
+    id: str
+    token_hash: bytes
+    user_id: str
+    user_epoch: int
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    """The absolute end; the idle end depends on ``last_seen_at``."""
+    methods: tuple[str, ...] = ("pwd",)
+    """How the user authenticated (RFC 8176)."""
+    address: str = ""
+    user_agent: str = ""
+
+
+class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A single-use token that brings the next access token (RFC 9700, section 4.14.2)."""
+
+    token_hash: bytes
+    session_id: str
+    expires_at: datetime
+    spent_at: datetime | None = None
+    """``None`` while unspent. As an answer of ``spend``: when an *earlier* call spent it."""
+
+
+class Via(StrEnum):
+    """How the request carried its proof."""
+
+    COOKIE = "cookie"
+    BEARER = "bearer"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking, as the server's own rows say."""
+
+    user_id: str
+    email: str
+    session_id: str
+    roles: tuple[str, ...]
+    permissions: frozenset[str]
+    authenticated_at: datetime
+    via: Via
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a login came from."""
+
+    address: str = ""
+    user_agent: str = ""
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """A login that succeeded. ``token`` is the session's, shown this once."""
+
+    user: User
+    session: Session
+    token: Secret
+
+
+class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
+    """What token mode answers with (RFC 6749, section 5.1)."""
+
+    access_token: Secret
+    refresh_token: Secret
+    expires_in: int
+    """Seconds."""
+
+
+class TokenKind(StrEnum):
+    """The ``typ`` of a signed token; no kind ever stands in for another (RFC 8725, section 3.11)."""
+
+    ACCESS = "at+jwt"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to send to a person."""
+
+    to: str
+    """An email address, or a telephone number in E.164."""
+    subject: str
+    text: str
+    html: str = ""
+    key: str = ""
+    """The same key is the same message: a provider that can tell sends it once."""
+
+
+class ExternalIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who an external provider says this is. The identity is (provider, subject), never the email (ASVS 6.8.1)."""
+
+    provider: str
+    subject: str
+    email: str = ""
+    email_verified: bool = False
+    name: str = ""
+
+
+class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of accounts and sessions; the defaults are SECURITY R02, R14 and R17."""
+
+    password_min: int = 15
+    """Code points. NIST SP 800-63B-4 asks for 15 where the password is the only factor."""
+    password_max: int = 256
+    session_idle: int = 3600
+    """Seconds without a request."""
+    session_absolute: int = 86_400
+    """Seconds after the login."""
+    access_ttl: int = 600
+    """Seconds."""
+    refresh_ttl: int = 2_592_000
+    """Seconds."""
+    login_attempts: int = 5
+    """Attempts per account within ``login_window``."""
+    login_attempts_per_address: int = 60
+    login_window: float = 60.0
+    """Seconds."""

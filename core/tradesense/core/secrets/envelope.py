@@ -1,0 +1,77 @@
+"""Envelope encryption: a fresh data key for every version of every secret, wrapped by a key that we never store.
+
+The associated data ties a ciphertext to its place, so that a row copied over another, an older version put back, or a
+stripped field does not open (NIST SP 800-38D, section 8; ASVS 11.3.2).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tradesense.core.ambient import Random
+from tradesense.core.errors import DecryptionFailed
+from tradesense.core.secrets.models import WrappedKey
+from tradesense.core.secrets.ports import Aead, KeyEncryption
+from tradesense.core.sensitive import Secret
+
+FORMAT = 1
+DATA_KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """What is stored in place of a value. The field order is the format; new fields go to the end."""
+
+    format: int
+    key_id: str
+    wrapped_key: bytes
+    nonce: bytes
+    ciphertext: bytes
+
+
+class Sealer:
+    """Seals values into envelopes and opens them again. ``namespace`` is one deployment's name."""
+
+    def __init__(self, *, keys: KeyEncryption, aead: Aead, random: Random, namespace: str) -> None:
+        self._keys = keys
+        self._aead = aead
+        self._random = random
+        self._namespace = namespace
+
+    async def seal(self, path: str, version: int, value: Secret) -> bytes:
+        """Encrypt ``value`` for exactly this path and version.
+
+        :raises SecretStoreUnavailable: the key provider did not answer.
+        """
+        data_key = self._random.bytes(DATA_KEY_BYTES)
+        nonce = self._random.bytes(NONCE_BYTES)
+        wrapped = await self._keys.wrap(data_key, self._context(path, version))
+        associated = self._associated(path, version, wrapped.key_id)
+        ciphertext = self._aead.seal(data_key, nonce, value.reveal_bytes(), associated)
+        return msgspec.msgpack.encode(Envelope(FORMAT, wrapped.key_id, wrapped.blob, nonce, ciphertext))
+
+    async def open(self, path: str, version: int, blob: bytes) -> Secret:
+        """Decrypt an envelope that was sealed for this path and version.
+
+        :raises DecryptionFailed: it was not, or it was changed, or its key is another's.
+        :raises SecretStoreUnavailable: the key provider did not answer.
+        """
+        try:
+            envelope = msgspec.msgpack.decode(blob, type=Envelope)
+        except msgspec.MsgspecError as error:
+            raise DecryptionFailed(f"the envelope of {path!r} version {version} is malformed") from error
+        if envelope.format != FORMAT:
+            raise DecryptionFailed(
+                f"the envelope of {path!r} version {version} has format {envelope.format}, this release reads {FORMAT}",
+                mend="upgrade TradeSense",
+            )
+        wrapped = WrappedKey(key_id=envelope.key_id, blob=envelope.wrapped_key)
+        data_key = await self._keys.unwrap(wrapped, self._context(path, version))
+        associated = self._associated(path, version, envelope.key_id)
+        return Secret(self._aead.open(data_key, envelope.nonce, envelope.ciphertext, associated))
+
+    def _context(self, path: str, version: int) -> dict[str, str]:
+        return {"namespace": self._namespace, "path": path, "version": str(version)}
+
+    def _associated(self, path: str, version: int, key_id: str) -> bytes:
+        return msgspec.msgpack.encode((self._namespace, path, version, key_id, FORMAT))

@@ -1,0 +1,49 @@
+"""Everything that TradeSense measures of itself, named after OpenTelemetry's semantic conventions."""
+
+from __future__ import annotations
+
+from tradesense.core.telemetry.models import Instrument, Kind
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+HTTP_REQUEST_DURATION = Instrument(
+    name="http.server.request.duration",
+    kind=Kind.HISTOGRAM,
+    description="How long requests took, by route template.",
+    unit="s",
+    labels=("http_request_method", "http_route", "http_response_status_code"),
+    buckets=SECONDS,
+)
+HTTP_ACTIVE_REQUESTS = Instrument(
+    name="http.server.active_requests",
+    kind=Kind.GAUGE,
+    description="Requests being answered now.",
+)
+JOB_DURATION = Instrument(
+    name="tradesense.job.duration",
+    kind=Kind.HISTOGRAM,
+    description="How long jobs took, by name and outcome.",
+    unit="s",
+    labels=("job", "outcome"),
+    buckets=SECONDS,
+)
+LOGINS = Instrument(
+    name="tradesense.identity.logins",
+    kind=Kind.COUNTER,
+    description="Attempts to log in, by outcome.",
+    labels=("outcome",),
+)
+LIMITER_FALLBACKS = Instrument(
+    name="tradesense.limiter.fallbacks",
+    kind=Kind.COUNTER,
+    description="Decisions made by the local limit because the shared one did not answer.",
+    labels=("policy",),
+)
+FLAG_EVALUATIONS = Instrument(
+    name="feature_flag.evaluations",
+    kind=Kind.COUNTER,
+    description="Flag evaluations, by reason.",
+    labels=("reason",),
+)
+
+ALL = (HTTP_REQUEST_DURATION, HTTP_ACTIVE_REQUESTS, JOB_DURATION, LOGINS, LIMITER_FALLBACKS, FLAG_EVALUATIONS)

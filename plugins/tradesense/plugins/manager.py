@@ -1,0 +1,147 @@
+"""Finding plugins by their entry points, and loading each within bounds of time and trust."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+import msgspec
+import pluggy
+
+from tradesense.core.errors import ConfigurationError, IncompatiblePlugin, PluginFailed, PluginTimedOut
+from tradesense.plugins import hookspecs
+from tradesense.plugins.manifest import PORT_API, Adapter
+from tradesense.plugins.registry import Offer, Registry
+
+GROUP = "tradesense.plugins"
+LOAD_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one plugin that was found."""
+
+    name: str
+    distribution: str
+    version: str
+    state: str
+    """``loaded``, ``skipped`` (not on the allow-list) or ``failed`` (marked optional)."""
+    why: str = ""
+
+
+class Plugins:
+    """All plugins of this environment. Loading happens once, in :func:`load`."""
+
+    def __init__(self, registry: Registry, found: Sequence[Loaded]) -> None:
+        self.registry = registry
+        self.found = tuple(found)
+
+
+def load(
+    *, allow: Sequence[str] = (), optional: Sequence[str] = (), points: Iterable[EntryPoint] | None = None
+) -> Plugins:
+    """Load the plugins of this environment.
+
+    :param allow: the names to load, all when empty.
+    :param optional: names whose failure is noted instead of raised.
+    :param points: entry points to use in place of the environment's.
+    :raises PluginFailed: a plugin raised.
+    :raises PluginTimedOut: a plugin took more than five seconds.
+    :raises IncompatiblePlugin: an adapter was written for another port API.
+    :raises DuplicateAdapter: two plugins offer the same adapter.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    offers: list[Offer] = []
+    found: list[Loaded] = []
+    chosen = entry_points(group=GROUP) if points is None else points
+    missing = set(allow)
+    for point in sorted(chosen, key=lambda point: point.name):
+        missing.discard(point.name)
+        if allow and point.name not in allow:
+            found.append(_loaded(point, "skipped", "not in TRADESENSE_PLUGINS"))
+            continue
+        try:
+            offers.extend(_offers(manager, point))
+        except ConfigurationError as error:
+            if point.name not in optional:
+                raise
+            found.append(_loaded(point, "failed", error.line()))
+        else:
+            found.append(_loaded(point, "loaded"))
+    if missing:
+        raise PluginFailed(
+            f"no installed plugin is called {', '.join(sorted(missing))}",
+            origin="TRADESENSE_PLUGINS",
+            mend="install it, or take it from the list",
+        )
+    return Plugins(Registry(offers), found)
+
+
+def _offers(manager: pluggy.PluginManager, point: EntryPoint) -> list[Offer]:
+    distribution, version = _origin(point)
+
+    def ask() -> list[Adapter]:
+        module = point.load()
+        manager.register(module, name=point.name)
+        manager.check_pending()
+        hook = manager.subset_hook_caller("tradesense_adapters", _others(manager, module))
+        return [adapter for adapters in hook() for adapter in adapters]
+
+    adapters = _bounded(ask, point.name, f"{distribution} {version}")
+    for adapter in adapters:
+        low, high = adapter.api
+        if not low <= PORT_API <= high:
+            raise IncompatiblePlugin(
+                f"plugin {point.name!r}: {adapter.port.__name__} {adapter.name!r} was written for port API "
+                f"{low} to {high}, this release speaks {PORT_API}",
+                origin=f"{distribution} {version}",
+                mend=f"upgrade {distribution if high < PORT_API else 'tradesense'}",
+            )
+    return [
+        Offer(adapter=adapter, plugin=point.name, distribution=distribution, version=version) for adapter in adapters
+    ]
+
+
+def _others(manager: pluggy.PluginManager, module: Any) -> list[Any]:
+    return [plugin for plugin in manager.get_plugins() if plugin is not module]
+
+
+def _bounded(ask: Callable[[], list[T]], name: str, origin: str) -> list[T]:
+    """Run ``ask`` in a thread of its own, so that a plugin that hangs cannot keep the platform from saying so."""
+    answer: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answer.extend(ask())
+        except BaseException as error:  # noqa: BLE001  # a plugin may raise anything, SystemExit included; it is reported below
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name=f"plugin-{name}", daemon=True)
+    thread.start()
+    thread.join(LOAD_SECONDS)
+    if thread.is_alive():
+        raise PluginTimedOut(
+            f"plugin {name!r} did not load within {LOAD_SECONDS:g} s", origin=origin, mend="remove it or mend it"
+        )
+    if errors:
+        error = errors[0]
+        if isinstance(error, ConfigurationError):
+            raise error
+        raise PluginFailed(
+            f"plugin {name!r} raised {type(error).__name__}: {error}", origin=origin, mend="remove it or mend it"
+        ) from error
+    return answer
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "0")
+
+
+def _loaded(point: EntryPoint, state: str, why: str = "") -> Loaded:
+    distribution, version = _origin(point)
+    return Loaded(name=point.name, distribution=distribution, version=version, state=state, why=why)

@@ -1,0 +1,85 @@
+"""Every adapter that the loaded plugins offer, and how the chosen one is built."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from tradesense.core.errors import DuplicateAdapter, MissingDependency, PluginFailed, UnknownProvider
+from tradesense.plugins.manifest import Adapter, AdapterContext
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """An adapter, and who offers it."""
+
+    adapter: Adapter
+    plugin: str
+    """The plugin's entry-point name."""
+    distribution: str
+    version: str
+
+
+class Registry:
+    """Adapters by port and name. It never changes once it is made.
+
+    :raises DuplicateAdapter: two offers have the same port and name.
+    """
+
+    def __init__(self, offers: Iterable[Offer]) -> None:
+        self._offers: dict[tuple[type[Any], str], Offer] = {}
+        for offer in offers:
+            key = (offer.adapter.port, offer.adapter.name)
+            if (first := self._offers.get(key)) is not None:
+                raise DuplicateAdapter(
+                    f"{offer.adapter.port.__name__} {offer.adapter.name!r} is offered by {first.distribution} "
+                    f"(plugin {first.plugin}) and by {offer.distribution} (plugin {offer.plugin})",
+                    mend="uninstall one, or leave one out of TRADESENSE_PLUGINS",
+                )
+            self._offers[key] = offer
+
+    def offers(self, port: type[Any] | None = None) -> tuple[Offer, ...]:
+        """All offers, or those for one port, by room, port and name."""
+        found = [offer for offer in self._offers.values() if port is None or offer.adapter.port is port]
+        return tuple(sorted(found, key=lambda o: (o.adapter.room, o.adapter.port.__name__, o.adapter.name)))
+
+    def choose(self, port: type[Any], name: str, *, key: str, origin: str = "settings") -> Offer:
+        """The offer that the setting ``key`` names.
+
+        :raises UnknownProvider: nobody offers it; the mend lists the nearest names.
+        """
+        if (offer := self._offers.get((port, name))) is not None:
+            return offer
+        names = [offer.adapter.name for offer in self.offers(port)]
+        near = get_close_matches(name, names, n=3, cutoff=0.4) or names
+        raise UnknownProvider(
+            f"{key}: no plugin offers {port.__name__} {name!r}",
+            origin=origin,
+            mend=f"use one of {', '.join(near)}" if near else "install a plugin that offers it",
+        )
+
+
+def build(offer: Offer, settings: msgspec.Struct, context: AdapterContext) -> Any:
+    """Import the adapter's factory and call it.
+
+    :raises MissingDependency: a distribution that it requires is not installed.
+    :raises PluginFailed: the factory cannot be imported, or raised something that is not ours.
+    """
+    adapter = offer.adapter
+    for requirement in adapter.requires:
+        if importlib.util.find_spec(requirement.module) is None:
+            raise MissingDependency(requirement.distribution, extra=requirement.extra, package=requirement.package)
+    module_name, _, attribute = adapter.factory.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PluginFailed(
+            f"the factory {adapter.factory!r} of plugin {offer.plugin!r} cannot be imported: {error}",
+            origin=f"{offer.distribution} {offer.version}",
+            mend="reinstall the plugin",
+        ) from error
+    return factory(settings, context)

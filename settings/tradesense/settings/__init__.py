@@ -1,0 +1,1 @@
+"""What is fixed at start: loaded by dynaconf, validated into frozen Structs."""

@@ -1,0 +1,178 @@
+"""Every setting that is fixed at start, as frozen Structs. A field's docstring is its documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tradesense.core.identity.models import IdentityPolicy
+from tradesense.core.sensitive import Secret
+
+Environment = Literal["development", "testing", "staging", "production"]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Positive = Annotated[int, Meta(ge=1)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all sections: unknown names are problems, not surprises."""
+
+
+class HttpSettings(Section):
+    """``[http]``: the server."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = 8000
+    """The port to listen on; 0 picks a free one."""
+    processes: Positive = 1
+    """How many processes answer."""
+    base_url: str = ""
+    """The address that clients use, without a trailing slash; from host and port when empty."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names that requests may name; those of ``base_url`` and loopback when empty."""
+    allowed_origins: tuple[str, ...] = ()
+    """Other origins whose pages may call with credentials, exactly as browsers send them."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks, in CIDR form, whose ``X-Forwarded-For`` is believed."""
+    max_body: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 1_000_000
+    """Bytes of a request's body."""
+    max_json_depth: Annotated[int, Meta(ge=1, le=512)] = 64
+    """How deep JSON may nest."""
+
+
+class IdentitySettings(Section):
+    """``[identity]``: accounts, sessions and tokens."""
+
+    provider: str = "memory"
+    """Who keeps accounts and sessions: an ``IdentityStore``."""
+    hasher: str = "argon2"
+    """The ``PasswordHasher``."""
+    signer: str = "jose"
+    """The ``TokenSigner``."""
+    messenger: str = "console"
+    """The ``Messenger`` for mail."""
+    breached: str = "null"
+    """The ``BreachedPasswords`` source."""
+    csrf_key: Secret = Secret("")
+    """At least 32 bytes that CSRF tokens are made with."""
+    policy: IdentityPolicy = IdentityPolicy()
+    """Lengths of passwords, lives of sessions and tokens, limits of logins."""
+
+
+class SecretsSettings(Section):
+    """``[secrets]``: the secrets provider."""
+
+    provider: str = "memory"
+    """Who keeps secrets: a ``SecretStore``."""
+    key_encryption: str = "local"
+    """Who wraps data keys for providers that keep ciphertext: a ``KeyEncryption``."""
+    namespace: str = "tradesense"
+    """This deployment's name; ciphertext of another namespace does not open."""
+
+
+class CacheSettings(Section):
+    """``[cache]``: the shared cache and coordination."""
+
+    provider: str = "memory"
+    """The shared ``CacheStore``."""
+    backplane: str = "memory"
+    """The ``Backplane`` between processes."""
+    locks: str = "memory"
+    """The ``LockProvider``."""
+    limiter: str = "memory"
+    """The ``RateLimiter``."""
+    near_ttl: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    """Seconds that a process serves its own copy without asking."""
+
+
+class FlagsSettings(Section):
+    """``[flags]``: feature flags."""
+
+    provider: str = "memory"
+    """Who keeps flags: a ``FlagStore``."""
+    exposures: str = "memory"
+    """Where exposures go: an ``ExposureSink``."""
+    refresh: Annotated[float, Meta(gt=0, le=60)] = 0.5
+    """Seconds until a change made by another process is seen."""
+
+
+class ConfigSettings(Section):
+    """``[config]``: runtime settings."""
+
+    provider: str = "memory"
+    """Who keeps runtime settings: a ``SettingsStore``."""
+
+
+class AuditSettings(Section):
+    """``[audit]``: the audit trail."""
+
+    provider: str = "memory"
+    """Who keeps the trail: an ``AuditLog``."""
+    key: Secret = Secret("")
+    """At least 32 bytes that the hash chain is made with."""
+
+
+class JobsSettings(Section):
+    """``[jobs]``: background work."""
+
+    provider: str = "memory"
+    """The ``JobQueue``."""
+    embedded: bool = True
+    """Whether the HTTP process does jobs as well; needed where the queue is in memory."""
+
+
+class TelemetrySettings(Section):
+    """``[telemetry]``: metrics, traces, logs."""
+
+    metrics: str = "prometheus"
+    """Who records metrics: a ``Telemetry``; ``null`` for nobody."""
+    traces: str = "null"
+    """Who records spans: a ``Telemetry``; ``null`` for nobody."""
+    errors: str = "null"
+    """Who is told of unhandled errors: an ``ErrorReporter``."""
+    alerts: str = "null"
+    """Who is told of alerts: an ``AlertNotifier``."""
+    sample_ratio: Ratio = 0.01
+    """The part of new traces that is recorded; a caller's own decision is followed."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is logged."""
+    log_format: Literal["json", "console"] = "json"
+    """One JSON object a line, or coloured text for a person."""
+
+
+class PluginSettings(Section):
+    """``[plugins]``: which plugins are loaded."""
+
+    allow: tuple[str, ...] = ()
+    """The names to load, all when empty. ``TRADESENSE_PLUGINS`` sets it."""
+    optional: tuple[str, ...] = ()
+    """Names whose failure is noted instead of ending the start."""
+
+
+class Settings(Section):
+    """The whole."""
+
+    environment: Environment = "development"
+    """Which of the environments this is. ``ENVIRONMENT`` sets it."""
+    debug: bool = False
+    """Whether details of errors are shown; refused in production."""
+    state_dir: str = "var"
+    """The folder for what a development server makes for itself: database and keys."""
+    http: HttpSettings = HttpSettings()
+    identity: IdentitySettings = IdentitySettings()
+    secrets: SecretsSettings = SecretsSettings()
+    cache: CacheSettings = CacheSettings()
+    flags: FlagsSettings = FlagsSettings()
+    config: ConfigSettings = ConfigSettings()
+    audit: AuditSettings = AuditSettings()
+    jobs: JobsSettings = JobsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    plugins: PluginSettings = PluginSettings()
+    adapters: dict[str, dict[str, Any]] = {}
+    """The sections of adapters by their dotted name, as in ``database``, ``redis`` or ``secrets.vault``.
+
+    Each is validated against the ``settings`` Struct of the adapter that is chosen.
+    """
