@@ -12,6 +12,7 @@ from tradesense.core.audit.chain import AuditChain
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.secrets.envelope import Sealer
+from tradesense.core.telemetry.ports import HealthCheck
 
 PORT_API = 1
 """The version of the ports that this release speaks. It grows when a port changes incompatibly."""
@@ -88,6 +89,8 @@ class AdapterContext:
         self._chain = chain
         self._sealer = sealer
         self._shared: dict[Hashable, Any] = {}
+        self.checks: list[HealthCheck] = []
+        """What the adapters asked to be watched, in the order in which they were built."""
 
     @property
     def chain(self) -> AuditChain:
@@ -110,6 +113,10 @@ class AdapterContext:
     @sealer.setter
     def sealer(self, sealer: Sealer) -> None:
         self._sealer = sealer
+
+    def watch(self, check: HealthCheck) -> None:
+        """Let `/health` ask this check from now on."""
+        self.checks.append(check)
 
     def share(self, key: Hashable, make: Callable[[], T]) -> T:
         """One object for all adapters of a provider, such as its connection pool.
