@@ -1,0 +1,122 @@
+"""The pytest plugin that ends a run of contract suites with a scorecard.
+
+It is loaded by every pytest run of an environment that has TradeSense, so it imports nothing of it, and does nothing
+unless a contract ran. Under pytest-xdist the process that collects the reports writes the card.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONTRACT = "tradesense_contract"
+"""The property of a report that tells its contract."""
+ADAPTER = "tradesense_adapter"
+"""The property that tells the class of the adapter."""
+UNDECLARED = "tradesense_undeclared"
+"""The property that tells for lack of which capability a test was skipped."""
+
+
+@dataclass(slots=True)
+class Card:
+    """What one contract class came to."""
+
+    contract: str
+    room: str
+    port: str
+    capabilities: list[str]
+    adapter: str = ""
+    """The class of the adapter; empty when the test that tells it did not run."""
+    passed: int = 0
+    failed: list[str] = field(default_factory=list[str])
+    xfailed: dict[str, str] = field(default_factory=dict[str, str])
+    """The tests that the author knows to fail, and why."""
+    undeclared: dict[str, str] = field(default_factory=dict[str, str])
+    """The tests left out, and the capability that the adapter does not declare."""
+    skipped: list[str] = field(default_factory=list[str])
+    """Tests left out for any other reason."""
+
+    def line(self) -> str:
+        """The card on one line."""
+        counts = [f"{self.passed} passed"]
+        for count, word in (
+            (len(self.failed), "failed"),
+            (len(self.xfailed), "xfailed"),
+            (len(self.undeclared), "not declared"),
+            (len(self.skipped), "skipped"),
+        ):
+            if count:
+                counts.append(f"{count} {word}")
+        declared = ", ".join(self.capabilities) or "none"
+        name = self.adapter or self.contract.rpartition(".")[2]
+        return f"{self.port:<18} {name:<26} {', '.join(counts)}; capabilities: {declared}"
+
+
+class Scorecard:
+    """Gathers the reports of the contract tests of a run."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._cards: dict[str, Card] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a report towards its contract."""
+        properties = dict(report.user_properties)
+        told = properties.get(CONTRACT)
+        if told is None:
+            return
+        facts: dict[str, Any] = json.loads(str(told))
+        place = f"{report.nodeid.rpartition('::')[0]}:{facts['contract']}"
+        card = self._cards.setdefault(place, Card(**facts))
+        card.adapter = str(properties.get(ADAPTER, card.adapter))
+        self._count(card, report, str(properties.get(UNDECLARED, "")))
+
+    def _count(self, card: Card, report: pytest.TestReport, undeclared: str) -> None:
+        test = report.nodeid.rpartition("::")[2]
+        reason = getattr(report, "wasxfail", None)
+        if report.skipped and reason is not None:
+            card.xfailed[test] = str(reason)
+        elif report.skipped and undeclared:
+            card.undeclared[test] = undeclared
+        elif report.skipped:
+            card.skipped.append(test)
+        elif report.failed:
+            card.failed.append(test)
+        elif report.when == "call":
+            card.passed += 1
+
+    def cards(self) -> list[Card]:
+        """The cards, by room, port and adapter."""
+        return sorted(self._cards.values(), key=lambda card: (card.room, card.port, card.adapter, card.contract))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the file that was asked for."""
+        if self._path is not None:
+            text = json.dumps([asdict(card) for card in self.cards()], indent=2, ensure_ascii=False)
+            Path(self._path).write_text(f"{text}\n", encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the cards, if a contract ran."""
+        cards = self.cards()
+        if cards:
+            terminalreporter.section("TradeSense contracts")
+            for card in cards:
+                terminalreporter.write_line(card.line(), red=bool(card.failed))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names the scorecard's file."""
+    parser.getgroup("tradesense").addoption(
+        "--tradesense-scorecard", metavar="FILE", help="write what each contract class came to as JSON"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to gather, in the process that reports come together in."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Scorecard(config.getoption("--tradesense-scorecard")), "tradesense-scorecard")
