@@ -58,7 +58,7 @@ class Sealer:
         """
         try:
             envelope = msgspec.msgpack.decode(blob, type=Envelope)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DecryptionFailed(f"the envelope of {path!r} version {version} is malformed") from error
         if envelope.format != FORMAT:
             raise DecryptionFailed(
