@@ -1,0 +1,60 @@
+"""A suite is judged by running it over adapters that are wrong on purpose.
+
+`wrong_ROOM.py` holds them: one class per adapter, `caught_by` naming the tests that must fail for it. A class without
+`caught_by` holds an adapter that is right. `test_wrong_ROOM.py` runs the whole file in one pytest of its own.
+"""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def judge(request, tmp_path):
+    """Run the contracts of a file beside the test and say what differs from its `caught_by`."""
+
+    def run(name):
+        path = request.path.parent / name
+        card = tmp_path / "scorecard.json"
+        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--timeout=50"]
+        done = subprocess.run(
+            [*command, f"--rootdir={request.config.rootpath}", f"--tradesense-scorecard={card}", str(path)],
+            cwd=request.config.rootpath,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        cards = {entry["contract"].rpartition(".")[2]: entry for entry in json.loads(card.read_text())}
+        expected = _expected(path)
+        assert expected.keys() == cards.keys(), done.stdout
+        wrongs = [cls for cls, caught_by in expected.items() if caught_by]
+        for port in {entry["port"] for entry in cards.values()}:
+            assert sum(cards[cls]["port"] == port for cls in wrongs) >= 3, f"{port}: three wrong adapters are the least"
+            assert any(cards[cls]["port"] == port for cls in cards.keys() - wrongs), f"{port}: no right adapter"
+        faults = []
+        for cls, caught_by in expected.items():
+            failed = {test.partition("[")[0] for test in cards[cls]["failed"]}
+            if caught_by - failed:
+                faults.append(f"{cls} passed {', '.join(sorted(caught_by - failed))}; it failed {sorted(failed)}")
+            if not caught_by and failed:
+                faults.append(f"{cls} is right, and failed {', '.join(sorted(failed))}")
+        assert not faults, "\n".join([*faults, done.stdout])
+        return cards
+
+    return run
+
+
+def _expected(path: Path) -> dict[str, set[str]]:
+    spec = importlib.util.spec_from_file_location(f"judged_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {
+        name: set(getattr(cls, "caught_by", ()))
+        for name, cls in vars(module).items()
+        if name.startswith("Test") and isinstance(cls, type)
+    }
