@@ -129,7 +129,7 @@ def _affix(attribute: str, affixes: tuple[str, ...], *, start: bool) -> Test:
 
 
 def _order(attribute: str, bound: Any, *, less: bool) -> Test:
-    limit = float(bound)
+    limit: float = bound  # not converted: an integer may be too large for a float
 
     def test(context: Context) -> bool:
         value = context.get(attribute)
