@@ -80,7 +80,7 @@ class AdapterContext:
         ids: Ids,
         opened: Callable[[object], None] = lambda _: None,
         chain: AuditChain | None = None,
-        sealer: Sealer | None = None,
+        sealer: Sealer | Callable[[], Sealer] | None = None,
     ) -> None:
         self.clock = clock
         self.random = random
@@ -108,10 +108,12 @@ class AdapterContext:
         """Envelope encryption, for stores that keep secrets themselves."""
         if self._sealer is None:
             raise ConfigurationError("envelope encryption is not built yet")
+        if callable(self._sealer):
+            self._sealer = self._sealer()  # built for the first who needs it, so that nobody else needs its key
         return self._sealer
 
     @sealer.setter
-    def sealer(self, sealer: Sealer) -> None:
+    def sealer(self, sealer: Sealer | Callable[[], Sealer]) -> None:
         self._sealer = sealer
 
     def watch(self, check: HealthCheck) -> None:

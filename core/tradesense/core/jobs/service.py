@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from tradesense.core.ambient import Ids
+from tradesense.core.ambient import Clock, Ids
 from tradesense.core.errors import ConfigurationError, UnknownJob
 from tradesense.core.jobs.models import Job
 from tradesense.core.jobs.ports import JobHandler, JobQueue
+from tradesense.core.telemetry.instruments import JOB_DURATION
+from tradesense.core.telemetry.ports import Telemetry
 
 
 class Periodic(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,9 +26,11 @@ class Periodic(msgspec.Struct, frozen=True, kw_only=True):
 class Jobs:
     """Enqueues jobs and knows who does them."""
 
-    def __init__(self, *, queue: JobQueue, ids: Ids) -> None:
+    def __init__(self, *, queue: JobQueue, ids: Ids, clock: Clock, telemetry: Telemetry) -> None:
         self._queue = queue
         self._ids = ids
+        self._clock = clock
+        self._telemetry = telemetry
         self._handlers: dict[str, JobHandler] = {}
         self._periodic: dict[str, Periodic] = {}
 
@@ -74,7 +78,13 @@ class Jobs:
         handler = self._handlers.get(job.name)
         if handler is None:
             raise UnknownJob(f"no handler for the job {job.name!r}", mend="run a worker of the release that queued it")
-        await handler(job)
+        began = self._clock.monotonic()
+        outcome = "failed"
+        try:
+            await handler(job)
+            outcome = "succeeded"
+        finally:
+            self._telemetry.bind(JOB_DURATION, (job.name, outcome))(self._clock.monotonic() - began)
 
     async def work(self) -> None:
         """Do queued jobs until cancelled."""

@@ -1,0 +1,128 @@
+"""Small makers that the composition root wires: what is neither an adapter nor a service by itself."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TypeVar
+
+from tradesense.core.ambient import Random
+from tradesense.core.audit.chain import AuditChain
+from tradesense.core.audit.ports import AuditLog
+from tradesense.core.cache.limits import Throttle
+from tradesense.core.cache.ports import Backplane, CacheStore, RateLimiter
+from tradesense.core.cache.service import HybridCache
+from tradesense.core.capabilities import Capability
+from tradesense.core.errors import ConfigurationError
+from tradesense.core.identity.csrf import CsrfTokens
+from tradesense.core.secrets.envelope import Sealer
+from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
+from tradesense.core.secrets.service import Provider
+from tradesense.core.sensitive import Secret
+from tradesense.core.telemetry.ports import Scrapable, Telemetry
+from tradesense.core.telemetry.service import FanOut
+from tradesense.entrypoints.adapters import Adapters
+from tradesense.settings.schema import Settings
+
+P = TypeVar("P")
+
+KEY_BYTES = 32
+AEAD = "local"
+"""The one cipher. Where it runs is not a choice of deployment."""
+
+
+def chosen(adapters: Adapters, settings: Settings, port: type[P], setting: str) -> P:
+    """The adapter for ``port`` that the dotted ``setting`` names, as in ``flags.provider``."""
+    return adapters.choose(port, str(attrgetter(setting)(settings)), setting)
+
+
+def joins(adapters: Adapters, settings: Settings, port: type[object], setting: str) -> bool:
+    """Whether what ``setting`` chose for ``port`` shares its transactions with the audit log."""
+    return adapters.joins(port, str(attrgetter(setting)(settings)), settings.audit.provider)
+
+
+def key(value: Secret, name: str, settings: Settings, random: Random) -> bytes:
+    """The bytes of a key from settings; made at random for a test run that names none.
+
+    :raises ConfigurationError: it has fewer than 32 bytes.
+    """
+    if not value and settings.environment == "testing":
+        return random.bytes(KEY_BYTES)
+    if len(value) < KEY_BYTES:
+        raise ConfigurationError(
+            f"{name} has {len(value)} bytes, at least {KEY_BYTES} are needed",
+            origin="settings",
+            mend="make one with `python -c 'import secrets; print(secrets.token_urlsafe(48))'`",
+        )
+    return value.reveal_bytes()
+
+
+def audit_chain(adapters: Adapters, settings: Settings) -> AuditChain:
+    """The chain that the log links its records with."""
+    return AuditChain(key(settings.audit.key, "audit.key", settings, adapters.random))
+
+
+def audit_log(adapters: Adapters, settings: Settings, chain: AuditChain) -> AuditLog:
+    """The chosen log, which finds the chain in its context."""
+    adapters.context.chain = chain
+    return adapters.choose(AuditLog, settings.audit.provider, "audit.provider")
+
+
+def csrf_tokens(adapters: Adapters, settings: Settings) -> CsrfTokens:
+    """The CSRF tokens of this deployment."""
+    return CsrfTokens(
+        key=key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random), random=adapters.random
+    )
+
+
+def hybrid_cache(adapters: Adapters, settings: Settings) -> HybridCache:
+    """The chosen shared store behind a first level that is this process's own."""
+    return HybridCache(
+        near=adapters.own(CacheStore, "memory"),
+        far=chosen(adapters, settings, CacheStore, "cache.provider"),
+        backplane=chosen(adapters, settings, Backplane, "cache.backplane"),
+        near_ttl=settings.cache.near_ttl,
+    )
+
+
+def throttle(adapters: Adapters, shared: RateLimiter, telemetry: FanOut) -> Throttle:
+    """The chosen limiter, with one in this process for when it is away."""
+    return Throttle(shared=shared, local=adapters.own(RateLimiter, "memory"), telemetry=telemetry)
+
+
+def sealer(adapters: Adapters, settings: Settings) -> Sealer:
+    """Envelope encryption with the chosen key-encryption key."""
+    return Sealer(
+        keys=adapters.choose(KeyEncryption, settings.secrets.key_encryption, "secrets.key_encryption"),
+        aead=adapters.choose(Aead, AEAD, "secrets.aead"),
+        random=adapters.random,
+        namespace=settings.secrets.namespace,
+    )
+
+
+def secrets_provider(adapters: Adapters, settings: Settings) -> Provider:
+    """The chosen secrets adapter with what it declared; envelope encryption is built only for one that asks for it."""
+    adapters.context.sealer = lambda: sealer(adapters, settings)
+    name = settings.secrets.provider
+    return Provider(
+        name,
+        adapters.choose(SecretStore, name, "secrets.provider"),
+        adapters.capabilities(SecretStore, name),
+        joined=adapters.joins(SecretStore, name, settings.audit.provider),
+    )
+
+
+def fan_out(adapters: Adapters, settings: Settings) -> FanOut:
+    """The telemetry that settings ask for; ``null`` stands for nobody."""
+    chosen = settings.telemetry
+    metrics = [adapters.choose(Telemetry, chosen.metrics, "telemetry.metrics")]
+    traces = [] if chosen.traces == "null" else [adapters.choose(Telemetry, chosen.traces, "telemetry.traces")]
+    return FanOut(metrics=metrics, traces=traces)
+
+
+def scrapable(adapters: Adapters, settings: Settings) -> Scrapable | None:
+    """The adapter whose metrics can be read as a text, if the chosen one declares it."""
+    name = settings.telemetry.metrics
+    if Capability.SCRAPE not in adapters.capabilities(Telemetry, name):
+        return None
+    adapter: object = adapters.choose(Telemetry, name, "telemetry.metrics")
+    return adapter  # type: ignore[return-value]  # declared, and proved by the contract suite

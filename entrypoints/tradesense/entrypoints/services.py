@@ -1,0 +1,61 @@
+"""What the composition root hands over: plain objects, open and ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tradesense.core.ambient import Clock, Ids, Random
+from tradesense.core.audit.service import AuditTrail
+from tradesense.core.cache.limits import Throttle
+from tradesense.core.cache.ports import LockProvider, RateLimiter
+from tradesense.core.cache.service import HybridCache
+from tradesense.core.config.service import RuntimeSettings
+from tradesense.core.flags.ports import ExposureSink
+from tradesense.core.flags.service import Flags
+from tradesense.core.identity.accounts import Accounts
+from tradesense.core.identity.csrf import CsrfTokens
+from tradesense.core.identity.ports import TokenSigner
+from tradesense.core.identity.sessions import Sessions
+from tradesense.core.identity.tokens import Tokens
+from tradesense.core.jobs.service import Jobs
+from tradesense.core.secrets.service import Secrets
+from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Scrapable
+from tradesense.core.telemetry.service import FanOut, HealthService
+from tradesense.core.transactions import Transactions
+from tradesense.plugins.manager import Plugins
+from tradesense.settings.schema import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The platform's objects, open and ready. The names are those of ``container.Platform``."""
+
+    settings: Settings
+    plugins: Plugins
+    bindings: Mapping[str, str]
+    """Port to what stands behind it, as in ``secrets.SecretStore`` to ``vault (tradesense 0.1.0)``."""
+    clock: Clock
+    random: Random
+    ids: Ids
+    transactions: Transactions
+    trail: AuditTrail
+    accounts: Accounts
+    sessions: Sessions
+    tokens: Tokens
+    signer: TokenSigner
+    csrf: CsrfTokens
+    secrets: Secrets
+    cache: HybridCache
+    locks: LockProvider
+    limiter: RateLimiter
+    throttle: Throttle
+    flags: Flags
+    exposures: ExposureSink
+    config: RuntimeSettings
+    jobs: Jobs
+    telemetry: FanOut
+    scrape: Scrapable | None
+    errors: ErrorReporter
+    alerts: AlertNotifier
+    health: HealthService

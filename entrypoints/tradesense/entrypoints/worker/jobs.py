@@ -1,0 +1,45 @@
+"""`tradesense worker`: does jobs until it is asked to stop, and then finishes what it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from tradesense.entrypoints.container import open_container
+from tradesense.entrypoints.services import Services
+from tradesense.entrypoints.worker.periodic import periodic
+from tradesense.settings.schema import Settings
+
+log = logging.getLogger("tradesense.worker")
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    :raises ConfigurationError: the platform cannot start as it is set up.
+    :raises Unavailable: a dependency that must be there at the start is not.
+    """
+    if settings.jobs.provider == "memory":
+        log.warning("the job queue is in memory: this worker runs periodic jobs only, the server does queued ones")
+    async with open_container(settings) as services:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        log.info(
+            "worker ready: queued jobs %s; periodic jobs %s",
+            ", ".join(services.jobs.names),
+            ", ".join(f"{job.name} every {job.every:g} s" for job in services.jobs.periodic),
+        )
+        await _until(stop, services)
+        log.info("worker stopped")
+
+
+async def _until(stop: asyncio.Event, services: Services) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(services.jobs.work()), group.create_task(periodic(services))]
+        await stop.wait()
+        log.info("worker stops: what it has begun is finished, the rest goes back to the queue")
+        for task in tasks:
+            task.cancel()
