@@ -1,0 +1,125 @@
+"""The fixtures that every test may take; `servers.py` lists them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import binaries
+import platform_process
+import servers
+from faultproxy import FaultProxy
+from servers import FOLDER_VARIABLE, OpenBao, OwnServer, Postgres, Valkey
+
+_keeper = pytest.StashKey[subprocess.Popen[str]]()
+_folder = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return  # a worker finds the folder in its environment
+    folder = Path(tempfile.mkdtemp(prefix="tradesense-run-", dir=binaries.reachable_parent()))
+    folder.chmod(0o755)
+    keeper = subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).with_name("keeper.py")), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    config.stash[_keeper], config.stash[_folder] = keeper, folder
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    assert keeper.stdout is not None
+    assert keeper.stdout.readline() == "ready\n", "the keeper of the test servers did not start"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    keeper = config.stash.get(_keeper, None)
+    if keeper is None:
+        return
+    os.environ.pop(FOLDER_VARIABLE, None)
+    with keeper:  # closes the pipe, which is the word to stop, and waits
+        pass
+    shutil.rmtree(config.stash[_folder], ignore_errors=True)
+
+
+@pytest.fixture
+def unique_prefix() -> str:
+    return f"t{servers.next_number('prefix')}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Postgres:
+    return servers.shared(Postgres)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    name = f"test_{servers.next_number('database')}"
+    postgres.execute(f"CREATE DATABASE {name}")
+    yield postgres.url(name)
+    postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Valkey:
+    return servers.shared(Valkey)
+
+
+@pytest.fixture
+def valkey_url(valkey: Valkey) -> Iterator[str]:
+    db = servers.next_number("valkey") % (valkey.databases - 1) + 1
+    yield valkey.url(db)
+    valkey.command("FLUSHDB", db=db)
+
+
+@pytest.fixture(scope="session")
+def openbao_server() -> OpenBao:
+    return servers.shared(OpenBao)
+
+
+@pytest.fixture
+def openbao(openbao_server: OpenBao) -> Iterator[OpenBao]:
+    server = openbao_server.fresh_mount(f"kv-{servers.next_number('mount')}")
+    yield server
+    server.request("DELETE", f"sys/mounts/{server.mount}")
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnServer[Postgres]]:
+    with servers.own(Postgres) as server:
+        yield server
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[OwnServer[Valkey]]:
+    with servers.own(Valkey) as server:
+        yield server
+
+
+@pytest.fixture
+def own_openbao() -> Iterator[OwnServer[OpenBao]]:
+    with servers.own(OpenBao) as server:
+        yield server
+
+
+@pytest.fixture
+def fault_proxy() -> Callable[[str, int], FaultProxy]:
+    return FaultProxy
+
+
+@pytest.fixture
+def serving() -> Callable[..., object]:
+    return platform_process.serving
+
+
+@pytest.fixture
+def tradesense(tmp_path: Path) -> platform_process.Runner:
+    return platform_process.Runner(tmp_path)
