@@ -89,8 +89,10 @@ def test_the_refusal_names_the_path(bad, path):
     [
         b'{"key":"f","variants":{"on":true},"default_variant":"on","rules":[{"variant":"on","unknown":1}]}',
         b'{"key":"f","variants":{"on":true}}',
-        b'{"key":"f","variants":{"on":true},"default_variant":"on","rules":[{"conditions":[{"attribute":"a",'
-        b'"operator":"matches","values":["(a+)+$"]}],"variant":"on"}]}',
+        (
+            b'{"key":"f","variants":{"on":true},"default_variant":"on","rules":[{"variant":"on","conditions":'
+            b'[{"attribute":"a","operator":"matches","values":["(a+)+$"]}]}]}'
+        ),
     ],
 )
 def test_unknown_fields_missing_fields_and_unknown_operators_are_no_definition(text):

@@ -160,13 +160,13 @@ async def test_R50_a_key_id_is_bound_even_where_two_ids_name_one_key():
     key = secrets.token_bytes(32)
 
     class Aliased(Keys):
-        def _associated(self, key_id, context):
+        def _associated(self, *_):
             return b""
 
     keys = Aliased(k1=key, k2=key)
     envelope = msgspec.msgpack.decode(await sealer(keys).seal("a", 1, VALUE), type=Envelope)
+    renamed = msgspec.structs.replace(envelope, key_id="k2")
     with pytest.raises(DecryptionFailed):
-        renamed = msgspec.structs.replace(envelope, key_id="k2")
         await sealer(keys).open("a", 1, msgspec.msgpack.encode(renamed))
 
 

@@ -62,7 +62,7 @@ def test_with_one_metrics_adapter_its_own_function_is_handed_out():
             super().__init__()
             self.record = self.values.append
 
-        def bind(self, instrument, labels=()):
+        def bind(self, *_):
             return self.record
 
     one = Bound()
