@@ -20,10 +20,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tradesense.core.testing.base import Contract, Make, eventually, every, fresh, opened, requires, together
+    from tradesense.core.testing.base import (
+        Contract,
+        Joined,
+        Make,
+        eventually,
+        every,
+        fresh,
+        joined,
+        opened,
+        requires,
+        together,
+    )
 
 _HOMES = {
-    "base": ("Contract", "Make", "eventually", "every", "fresh", "opened", "requires", "together"),
+    "base": ("Contract", "Joined", "Make", "eventually", "every", "fresh", "joined", "opened", "requires", "together"),
 }
 
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
@@ -32,10 +43,12 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _HOMES))
 
 __all__ = (
     "Contract",
+    "Joined",
     "Make",
     "eventually",
     "every",
     "fresh",
+    "joined",
     "opened",
     "requires",
     "together",

@@ -15,12 +15,16 @@ import pytest
 from tradesense.core.capabilities import Capability
 from tradesense.core.paging import Page
 from tradesense.core.testing.plugin import ADAPTER, CONTRACT, UNDECLARED
+from tradesense.core.transactions import Transactions
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 Make = Callable[[], T]
 """What the ``adapter`` fixture returns: each call makes a new adapter, not yet opened, over the same backend."""
+
+Joined = Callable[[Any], Transactions]
+"""What the ``transactions`` fixture returns: for an adapter, the Transactions, not yet opened, that it joins."""
 
 _GUARD = "test_no_test_of_the_contract_is_overridden"
 
@@ -49,6 +53,14 @@ async def opened(adapter: T) -> AsyncGenerator[T]:
     async with cast("AbstractAsyncContextManager[T]", adapter) as entered:
         assert entered is adapter, f"{type(adapter).__name__}.__aenter__ must return the adapter itself"
         yield adapter
+
+
+@asynccontextmanager
+async def joined(adapter: Make[T], transactions: Joined) -> AsyncGenerator[tuple[T, Transactions]]:
+    """A new adapter and the Transactions that it joins, both opened."""
+    store = adapter()
+    async with opened(transactions(store)) as unit, opened(store):
+        yield store, unit
 
 
 async def together(count: int, call: Callable[[int], Awaitable[T]], *, seconds: float = 30) -> list[T | BaseException]:
@@ -115,6 +127,18 @@ class Contract:
         pytest.fail(
             f"{type(self).__name__} must override the fixture `adapter`: return a callable without arguments that "
             f"makes a new, unopened {type(self).port.__name__} at each call, each over the same backend",
+            pytrace=False,
+        )
+
+    @pytest.fixture
+    def transactions(self) -> Joined:
+        """Override this as well when the adapter declares ``Capability.TRANSACTIONAL``.
+
+        Return a callable that takes an adapter and makes the unopened :class:`Transactions` that the adapter joins.
+        """
+        pytest.fail(
+            f"{type(self).__name__} declares Capability.TRANSACTIONAL and must override the fixture `transactions`: "
+            f"return a callable that takes a {type(self).port.__name__} and makes the unopened Transactions it joins",
             pytrace=False,
         )
 
