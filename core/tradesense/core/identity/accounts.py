@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tradesense.core.ambient import Clock, Ids
-from tradesense.core.audit.models import Actor
+from tradesense.core.audit.models import Actor, Outcome
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import EmailTaken, InvalidInput
+from tradesense.core.errors import EmailTaken, InvalidInput, JobQueueUnavailable
 from tradesense.core.identity import emails, passwords
 from tradesense.core.identity.models import ADMIN, USER, IdentityPolicy, Message, User
 from tradesense.core.identity.permissions import ROLES
@@ -59,7 +59,12 @@ class Accounts:
             user = await self.create(email, password, roles=(USER,), actor=actor, correlation_id=correlation_id)
         except EmailTaken:
             return
-        await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
+        try:
+            await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
+        except JobQueueUnavailable as error:
+            # The account stands; an error here would also tell that the address was new.
+            event = Event(WELCOME, user.id, actor, correlation_id, {"error": error.code})
+            await self._trail.note(event, Outcome.FAILED)
 
     async def create(
         self, email: str, password: Secret, *, roles: tuple[str, ...], actor: Actor, correlation_id: str = ""
