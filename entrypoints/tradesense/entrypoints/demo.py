@@ -26,7 +26,7 @@ OK, CREATED, ACCEPTED, NO_CONTENT = 200, 201, 202, 204
 NOT_MODIFIED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 304, 401, 403, 404
 
 
-class Surprise(Exception):  # noqa: N818  # it is what the tour shows, not an error of the platform
+class Surprise(Exception):  # it is what the tour shows, not an error of the platform
     """The platform did not do what the tour expected."""
 
 
