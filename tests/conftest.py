@@ -23,6 +23,7 @@ _folder = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: an experiment that `make soak` runs whole and `make test` in short form")
     if hasattr(config, "workerinput") or config.option.collectonly:
         return  # a worker finds the folder in its environment
     folder = Path(tempfile.mkdtemp(prefix="tradesense-run-", dir=binaries.reachable_parent()))
@@ -123,3 +124,8 @@ def serving() -> Callable[..., object]:
 @pytest.fixture
 def tradesense(tmp_path: Path) -> platform_process.Runner:
     return platform_process.Runner(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def soaking() -> bool:
+    return "TRADESENSE_SOAK" in os.environ

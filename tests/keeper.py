@@ -4,9 +4,9 @@ The pytest controller starts it with a pipe as its standard input and never writ
 socket, to start a command; it holds every child's handle, and ends all of them as soon as the pipe closes: at the end
 of the run, and just as well when the controller is interrupted, crashes or is killed.
 
-Protocol: one JSON object a connection, `{"argv": [...], "cwd": ..., "log": ..., "user": ..., "env": ..., "signal": 15}`;
-the answer is `{"pid": ...}` or `{"error": ...}`. `{"pid": ...}` alone asks whether that child still runs; the answer
-is `{"exit": null or code}`.
+Protocol: one JSON object a connection, with `argv`, `cwd`, `log`, `user`, `env` and `signal` (what ends it); the answer
+is `{"pid": ...}` or `{"error": ...}`. `{"pid": ...}` alone asks whether that child still runs; the answer is
+`{"exit": null or code}`.
 """
 
 from __future__ import annotations
