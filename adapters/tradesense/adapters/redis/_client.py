@@ -1,0 +1,252 @@
+"""The connections of one process to one server, and what the server's errors mean."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from tradesense.adapters.redis._commands import Client
+from tradesense.adapters.redis.settings import RedisSettings
+from tradesense.core.errors import AdapterClosed, ConfigurationError, Unavailable
+from tradesense.core.telemetry.models import Health, Status
+from tradesense.plugins import AdapterContext
+
+ORIGIN = "redis.url"
+WAITING_CONNECTIONS = 64
+
+
+class RedisClients:
+    """Two pools: one for commands, which answer within the timeout, one for connections that wait on purpose.
+
+    Nothing is retried here: a command whose answer was lost may have been carried out, and every caller has its own
+    way of going on without the server.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.address = _address(settings)
+        self.prefix = settings.prefix
+        self.timeout = settings.timeout
+        self._settings = settings
+        self._commands: Client | None = None
+        self._waiting: Client | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        :raises Unavailable: the server does not answer, or refuses the password.
+        """
+        commands = self._client(self._settings.pool_size, self.timeout)
+        try:
+            with Translated(self, Unavailable):
+                await commands.ping()
+        except BaseException:
+            await commands.aclose()
+            raise
+        self._commands = commands
+        self._waiting = self._client(WAITING_CONNECTIONS, None)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in (self._waiting, self._commands):
+            if client is not None:
+                await client.aclose()
+        self._commands = self._waiting = None
+
+    @property
+    def commands(self) -> Client:
+        """For commands that answer at once.
+
+        :raises AdapterClosed: before opening and after closing.
+        """
+        return _opened(self._commands)
+
+    @property
+    def waiting(self) -> Client:
+        """For subscriptions and blocking commands; the caller bounds the time.
+
+        :raises AdapterClosed: before opening and after closing.
+        """
+        return _opened(self._waiting)
+
+    def _client(self, size: int, read_timeout: float | None) -> Client:
+        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
+            self._settings.url.reveal(),
+            max_connections=size,
+            timeout=self.timeout,
+            socket_timeout=read_timeout,
+            socket_connect_timeout=self.timeout,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        return cast("Client", Redis.from_pool(pool))
+
+
+class Translated:
+    """A ``with`` block that turns the client library's errors into ``error``."""
+
+    __slots__ = ("_clients", "_error")
+
+    def __init__(self, clients: RedisClients, error: type[Unavailable]) -> None:
+        self._clients = clients
+        self._error = error
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, (RedisError, OSError)):
+            detail, mend = _explain(error, self._clients)
+            raise self._error(f"redis at {self._clients.address} {detail}", origin=ORIGIN, mend=mend) from error
+
+
+class RedisAdapter:
+    """What the adapters of this provider have in common: they open, close, and translate errors."""
+
+    def __init__(self, clients: RedisClients, error: type[Unavailable]) -> None:
+        self._clients = clients
+        self._translated = Translated(clients, error)
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._open = False
+
+    @property
+    def _redis(self) -> Client:
+        if not self._open:
+            raise AdapterClosed(f"{type(self).__name__} is not open")
+        return self._clients.commands
+
+    def _key(self, *parts: str) -> str:
+        return self._clients.prefix + ":".join(parts)
+
+
+class RedisHealth:
+    """Pings the server."""
+
+    name = "redis"
+
+    def __init__(self, clients: RedisClients) -> None:
+        self._clients = clients
+        self._translated = Translated(clients, Unavailable)
+
+    async def check(self) -> Health:
+        """One PING, within the connection's timeout."""
+        try:
+            with self._translated:
+                await self._clients.commands.ping()
+        except Unavailable as error:
+            return Health(name=self.name, status=Status.DOWN, detail=error.detail)
+        return Health(name=self.name, status=Status.UP, detail=self._clients.address)
+
+
+class Script:
+    """A Lua script, which the server runs as one step and keeps by its digest."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, redis: Client, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run it; a server that does not know it yet is given the source."""
+        try:
+            return await redis.evalsha(self._digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await redis.eval(self._source, len(keys), *keys, *arguments)
+
+
+def shared(settings: RedisSettings, context: AdapterContext) -> RedisClients:
+    """The provider's one set of connections, watched by one health check."""
+
+    def make() -> RedisClients:
+        clients = RedisClients(settings)
+        context.watch(RedisHealth(clients))
+        return clients
+
+    return context.share("redis", make)
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, rounded down so that nothing outlives its time, and at least one."""
+    return max(1, int(seconds * 1000))
+
+
+def _opened(client: Client | None) -> Client:
+    if client is None:
+        raise AdapterClosed("the connections to redis are not open")
+    return client
+
+
+def _address(settings: RedisSettings) -> str:
+    """Host and port, without user name and password.
+
+    :raises ConfigurationError: the URL is not one. Its text is left out, as it may hold a password.
+    """
+    try:
+        parts = urlsplit(settings.url.reveal())
+        port = parts.port
+    except ValueError:
+        # The library's own message quotes the part that it could not read, which may be the password.
+        raise _not_a_url() from None
+    if parts.scheme == "unix" and parts.path:
+        return parts.path
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise _not_a_url()
+    return f"{parts.hostname}:{port or 6379}"
+
+
+def _not_a_url() -> ConfigurationError:
+    return ConfigurationError(
+        "redis.url is not a URL of the form redis://USER:PASSWORD@HOST:PORT/DATABASE",
+        origin=ORIGIN,
+        mend="correct REDIS_URL; percent-encode special characters in the password",
+    )
+
+
+def _explain(error: RedisError | OSError, clients: RedisClients) -> tuple[str, str]:
+    """What happened, in words that hold nothing of the server's own text, and what to do."""
+    if type(error) is RedisConnectionError and isinstance(error.__cause__, TimeoutError):
+        return "was not asked: every connection of this process is in use", "raise redis.pool_size"
+    for kinds, detail, mend in _MEANINGS:
+        if isinstance(error, kinds):
+            return detail.format(timeout=clients.timeout), mend
+    return f"refused the command ({type(error).__name__})", "see the server's log"
+
+
+_REACH = "start the server, or correct REDIS_URL"
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
+    ((AuthenticationError, AuthorizationError), "refused the user name or the password", "correct REDIS_URL"),
+    ((NoPermissionError,), "does not let this user run the command", "widen the user's ACL"),
+    ((BusyLoadingError,), "is still loading its data", "wait for it"),
+    (
+        (RedisTimeoutError, TimeoutError),
+        "did not answer within {timeout:g} s",
+        "look at its load, or raise redis.timeout",
+    ),
+    ((OutOfMemoryError,), "is out of memory", "raise maxmemory, or set maxmemory-policy"),
+    ((ReadOnlyError,), "is a read-only replica", "point REDIS_URL at the primary"),
+    ((RedisConnectionError, OSError), "cannot be reached", _REACH),
+)
