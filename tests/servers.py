@@ -33,7 +33,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic
@@ -50,8 +50,10 @@ __all__ = (
     "Valkey",
     "free_port",
     "next_number",
+    "once",
     "own",
     "reachable_folder",
+    "run_folder",
     "shared",
     "wait_until",
 )
@@ -60,19 +62,28 @@ FOLDER_VARIABLE = "TRADESENSE_TEST_SERVERS"
 """Where the keeper's socket and the servers' state are found; the controller sets it, its workers inherit it."""
 
 
+def run_folder() -> Path:
+    """The temporary folder of this run, which all its workers share."""
+    return Path(os.environ[FOLDER_VARIABLE])
+
+
+def once(name: str, make: Callable[[], str]) -> str:
+    """What `make` returned to the first who asked in this run, whichever worker that was."""
+    state = run_folder() / f"{name}.state"
+    with _locked(run_folder() / f"{name}.lock"):
+        if not state.exists():
+            state.write_text(make())
+        return state.read_text()
+
+
 def shared(kind: type[Server]) -> Server:
     """The run's server of this kind, started if it is not there yet.
 
     :raises ServerFailed: it cannot start.
     """
-    folder = Path(os.environ[FOLDER_VARIABLE])
     name = kind.__name__.lower()
-    with _locked(folder / f"{name}.lock"):
-        state = folder / f"{name}.json"
-        if not state.exists():
-            state.write_text(json.dumps(asdict(_start_shared(kind, folder, name))))
-        known: Server = kind(**json.loads(state.read_text()))
-        return known
+    known: Server = kind(**json.loads(once(name, lambda: json.dumps(asdict(_start_shared(kind, run_folder(), name))))))
+    return known
 
 
 def _start_shared(kind: type[Server], folder: Path, name: str) -> Server:
@@ -92,7 +103,7 @@ def _start_shared(kind: type[Server], folder: Path, name: str) -> Server:
 
 def _ask_keeper(**request: Any) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(Path(os.environ[FOLDER_VARIABLE]) / "keeper"))
+        connection.connect(str(run_folder() / "keeper"))
         with connection.makefile("rw") as stream:
             stream.write(json.dumps(request) + "\n")
             stream.flush()
@@ -186,7 +197,7 @@ def tail(log: Path, lines: int = 20) -> str:
 
 def next_number(name: str) -> int:
     """1, 2, 3, … over all workers of this run."""
-    folder = Path(os.environ[FOLDER_VARIABLE])
+    folder = run_folder()
     counter = folder / f"{name}.count"
     with _locked(folder / f"{name}.count.lock"):
         number = int(counter.read_text()) + 1 if counter.exists() else 1
