@@ -1,0 +1,133 @@
+"""Every hook, port, method, setting and error stands in the documentation, as one would look for it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tradesense.core.errors import every_error
+from tradesense.plugins import hookspecs
+from tradesense.plugins.manager import load
+from tradesense.settings.schema import Settings
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(ports.parent.name for ports in (ROOT / "core/tradesense/core").glob("*/ports.py"))
+LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:)([^)#\s]*)(?:#[^)]*)?\)")
+
+
+@pytest.fixture(scope="module")
+def docs() -> str:
+    """All pages, one after the other."""
+    return "\n".join(path.read_text() for path in _pages())
+
+
+def _pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def _page(room: str) -> str:
+    page = ROOT / "docs" / f"{room}.md"
+    return page.read_text() if page.exists() else ""
+
+
+def _missing(wanted: Iterator[str], text: str) -> str:
+    """What of `wanted` does not stand in `text` as a whole word."""
+    return ", ".join(term for term in wanted if not re.search(rf"(?<![\w.-]){re.escape(term)}(?![\w-]|\.\w)", text))
+
+
+def _ports(room: str) -> dict[str, type[Any]]:
+    """The Protocols that the room's ports module defines."""
+    module = __import__(f"tradesense.core.{room}.ports", fromlist=["ports"])
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and getattr(value, "_is_protocol", False)
+        and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_port_and_method_stands_on_its_rooms_page(room: str) -> None:
+    """As `SecretStore` and `SecretStore.get`."""
+    page = _page(room)
+    wanted = (
+        term
+        for name, port in _ports(room).items()
+        for term in (name, *(f"{name}.{method}" for method in vars(port) if not method.startswith("_")))
+    )
+    assert not (missing := _missing(wanted, page)), f"docs/{room}.md lacks {missing}"
+
+
+def test_every_hook_is_documented(docs: str) -> None:
+    """With its arguments, as `tradesense_adapters()`."""
+    hooks = [
+        f"{name}({', '.join(inspect.signature(value).parameters)})"
+        for name, value in vars(hookspecs).items()
+        if hasattr(value, "tradesense_spec")
+    ]
+    assert hooks
+    assert not (missing := [hook for hook in hooks if hook not in docs]), f"docs lack {', '.join(missing)}"
+
+
+def _settings(kind: type[msgspec.Struct], place: str) -> Iterator[str]:
+    """The dotted names of a Struct's fields, of Structs inside it as well."""
+    for field in msgspec.structs.fields(kind):
+        key = f"{place}.{field.encode_name}" if place else field.encode_name
+        if inspect.isclass(field.type) and issubclass(field.type, msgspec.Struct):
+            yield from _settings(field.type, key)
+        elif key != "adapters":
+            yield key
+
+
+def test_every_setting_of_the_platform_is_documented(docs: str) -> None:
+    """By its dotted name, as `secrets.provider`."""
+    assert not (missing := _missing(_settings(Settings, ""), docs)), f"docs lack {missing}"
+
+
+def test_every_setting_of_an_adapter_is_documented(docs: str) -> None:
+    """By its dotted name, as `secrets.vault.address`."""
+    sections = {
+        offer.adapter.settings_section: offer.adapter.settings
+        for offer in load().registry.offers()
+        if offer.distribution == "tradesense"
+    }
+    wanted = (key for section, kind in sorted(sections.items()) for key in _settings(kind, section))
+    assert not (missing := _missing(wanted, docs)), f"docs lack {missing}"
+
+
+def test_every_adapter_is_documented_on_its_rooms_page() -> None:
+    """By its name, in code style, as `` `vault` ``."""
+    missing = [
+        f"docs/{room}.md: `{offer.adapter.name}`"
+        for offer in load().registry.offers()
+        if offer.distribution == "tradesense"
+        and (room := offer.adapter.room) in ROOMS
+        and f"`{offer.adapter.name}`" not in _page(room)
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_every_error_is_documented(docs: str) -> None:
+    """By its class and by its code, both in code style, as `` `SecretNotFound` `` and `` `secret-not-found` ``."""
+    ours = [error for error in every_error() if error.__module__ == "tradesense.core.errors"]
+    missing = [f"`{term}`" for error in ours for term in (error.__name__, error.code) if f"`{term}`" not in docs]
+    assert not missing, f"docs lack {', '.join(missing)}"
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [error.code for error in every_error() if error.__module__ == "tradesense.core.errors"]
+    assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_within_the_docs_leads_somewhere(page: Path) -> None:
+    broken = [target for target in LINK.findall(page.read_text()) if target and not (page.parent / target).exists()]
+    assert not broken, f"{page.relative_to(ROOT)}: {', '.join(broken)}"
