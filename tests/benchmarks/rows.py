@@ -1,0 +1,221 @@
+"""The rows of the performance table that hold for this release: ours, the peer, their ratio, the bound, holds or not.
+
+Run it with `make bench`. Every ratio is taken in one run, interleaved, as machines drift. HTTP is measured in the
+server's own CPU time per request. The results are also written to `var/bench.json`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+from timeit import timeit
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import httpx2  # noqa: E402  # after the path
+import load  # noqa: E402  # after the path
+
+from platform_process import ServerHandle, command, serving  # noqa: E402  # after the path
+from servers import free_port, wait_until  # noqa: E402  # after the path
+
+REQUESTS = 2_000
+"""Per sample."""
+
+SAMPLES = 7
+STARTS = 15
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    id: str
+    operation: str
+    ours: float
+    peer: float
+    unit: str
+    bound: float
+    absolute: bool = False
+    """Whether the bound is on `ours` itself."""
+
+    @property
+    def ratio(self) -> float:
+        return self.ours if self.absolute else self.ours / self.peer
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio <= self.bound
+
+
+class Sink(BaseHTTPRequestHandler):
+    """Takes OTLP exports and forgets them."""
+
+    def do_POST(self) -> None:  # the name that http.server asks for
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[str]:
+    """An OTLP receiver; its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def bare_server() -> Iterator[tuple[str, int]]:
+    """The peer: a route with nothing around it; its address and process."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "bare.py", str(port)], cwd=HERE, stdout=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}/bare"
+        wait_until(lambda: load.answers(url), "the bare server", seconds=30)
+        yield url, process.pid
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def session_headers(server: ServerHandle) -> dict[str, str]:
+    """The administrator's session, as a browser sends it."""
+    with httpx2.Client(base_url=server.url) as client:
+        token = client.get("/api/v1/auth/csrf").json()["csrf_token"]
+        body = {"email": server.admin_email, "password": server.admin_password}
+        client.post("/api/v1/auth/login", json=body, headers={"X-CSRF-Token": token}).raise_for_status()
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
+
+
+def micros_per_request(url: str, headers: dict[str, str], pid: int) -> float:
+    """CPU microseconds that the server spends on one request."""
+    before = load.cpu_seconds(pid)
+    asyncio.run(load.send(url, headers, count=REQUESTS))
+    return (load.cpu_seconds(pid) - before) / REQUESTS * 1e6
+
+
+def http_row(id_: str, operation: str, env: dict[str, str], bound: float) -> Row:
+    """A full request against a bare one, sampled in turn."""
+    with bare_server() as (bare_url, bare_pid), serving(env) as server:
+        headers, url = session_headers(server), f"{server.url}/api/v1/auth/session"
+        pid = server.process.pid
+        micros_per_request(bare_url, {}, bare_pid)
+        micros_per_request(url, headers, pid)
+        pairs = [
+            (micros_per_request(url, headers, pid), micros_per_request(bare_url, {}, bare_pid)) for _ in range(SAMPLES)
+        ]
+    ours, peer = (median(side) for side in zip(*pairs, strict=True))
+    return Row(id_, operation, ours, peer, "us CPU/request", bound)
+
+
+def p01() -> Row:
+    """The full stack, one trace in a hundred recorded."""
+    with sink() as endpoint:
+        return http_row("P01", "route with the full stack", tracing(endpoint, "0.01"), 1.5)
+
+
+def p02() -> Row:
+    """The full stack, every span recorded."""
+    with sink() as endpoint:
+        return http_row("P02", "the same, every span recorded", tracing(endpoint, "1"), 2.0)
+
+
+def tracing(endpoint: str, ratio: str) -> dict[str, str]:
+    """Settings that record this part of the traces."""
+    return {
+        "TRADESENSE_TELEMETRY__TRACES": "otel",
+        "TRADESENSE_TELEMETRY__SAMPLE_RATIO": ratio,
+        "TRADESENSE_TELEMETRY__OTEL__ENDPOINT": endpoint,
+    }
+
+
+def p18() -> Row:
+    """How a handler gets at a service: an attribute of a plain object, against a container's factory."""
+    from dependency_injector import providers  # noqa: PLC0415  # the peer of this row alone
+
+    class Service:
+        """Something to resolve."""
+
+    class Holder:
+        """What handlers are given at the start."""
+
+        __slots__ = ("service",)
+
+        def __init__(self) -> None:
+            self.service = Service()
+
+    holder, factory, rounds = Holder(), providers.Factory(Service), 200_000
+    ours = min(timeit(lambda: holder.service, number=rounds) for _ in range(5)) / rounds * 1e9
+    peer = min(timeit(factory, number=rounds) for _ in range(5)) / rounds * 1e9
+    return Row("P18", "service resolution per request", ours, peer, "ns", 300, absolute=True)
+
+
+def child_cpu(words: list[str]) -> float:
+    """CPU milliseconds of one command from start to end."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1e3
+
+
+def p19() -> Row:
+    """The command's help against an empty program."""
+    ours, peer = [], []
+    for _ in range(STARTS):
+        ours.append(child_cpu([command(), "--help"]))
+        peer.append(child_cpu([sys.executable, "-c", "pass"]))
+    return Row("P19", "tradesense --help", median(ours), median(peer), "ms CPU", 5)
+
+
+def p20() -> Row:
+    """From the start of the process until it is ready, embedded default, schema in place."""
+    samples = []
+    for _ in range(3):
+        with serving({}) as server:
+            samples.append(load.cpu_seconds(server.process.pid))
+    return Row("P20", "start to ready, embedded default", median(samples), 1.0, "s CPU", 1.5, absolute=True)
+
+
+ROWS: tuple[Callable[[], Row], ...] = (p01, p02, p18, p19, p20)
+
+
+def main() -> int:
+    """Measure every row, print the table, write the JSON."""
+    wanted = set(sys.argv[1:])
+    rows = [make() for make in ROWS if not wanted or make.__name__.upper() in wanted]
+    line = "{:<4} {:<36} {:>12} {:>12} {:<15} {:>7} {:>6}  {}"
+    print(line.format("row", "operation", "ours", "peer", "unit", "ratio", "bound", "holds"))  # noqa: T201  # the table
+    for row in rows:
+        ratio = "" if row.absolute else f"{row.ratio:.2f}"
+        peer = f"{row.peer:.2f}" if not row.absolute or row.id == "P18" else ""
+        holds = "yes" if row.holds else "NO"
+        print(line.format(row.id, row.operation, f"{row.ours:.2f}", peer, row.unit, ratio, row.bound, holds))  # noqa: T201  # the table
+    out = Path("var/bench.json")
+    out.parent.mkdir(exist_ok=True)
+    cores = os.cpu_count()
+    found = [asdict(row) | {"ratio": row.ratio, "holds": row.holds, "cores": cores} for row in rows]
+    out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
