@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import pluggy
@@ -53,8 +53,6 @@ def load(
     :raises IncompatiblePlugin: an adapter was written for another port API.
     :raises DuplicateAdapter: two plugins offer the same adapter.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
     offers: list[Offer] = []
     found: list[Loaded] = []
     chosen = entry_points(group=GROUP) if points is None else points
@@ -65,7 +63,7 @@ def load(
             found.append(_loaded(point, "skipped", "not in TRADESENSE_PLUGINS"))
             continue
         try:
-            offers.extend(_offers(manager, point))
+            offers.extend(_offers(point))
         except ConfigurationError as error:
             if point.name not in optional:
                 raise
@@ -81,15 +79,16 @@ def load(
     return Plugins(Registry(offers), found)
 
 
-def _offers(manager: pluggy.PluginManager, point: EntryPoint) -> list[Offer]:
+def _offers(point: EntryPoint) -> list[Offer]:
     distribution, version = _origin(point)
 
     def ask() -> list[Adapter]:
-        module = point.load()
-        manager.register(module, name=point.name)
+        # a manager of its own, so that nothing that a bad plugin leaves behind is held against the next
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        manager.register(point.load(), name=point.name)
         manager.check_pending()
-        hook = manager.subset_hook_caller("tradesense_adapters", _others(manager, module))
-        return [adapter for adapters in hook() for adapter in adapters]
+        return [_adapter(offered) for adapters in manager.hook.tradesense_adapters() for offered in adapters]
 
     adapters = _bounded(ask, point.name, f"{distribution} {version}")
     for adapter in adapters:
@@ -106,8 +105,10 @@ def _offers(manager: pluggy.PluginManager, point: EntryPoint) -> list[Offer]:
     ]
 
 
-def _others(manager: pluggy.PluginManager, module: Any) -> list[Any]:
-    return [plugin for plugin in manager.get_plugins() if plugin is not module]
+def _adapter(offered: object) -> Adapter:
+    if not isinstance(offered, Adapter):
+        raise TypeError(f"tradesense_adapters offered a {type(offered).__name__}, not an Adapter")
+    return offered
 
 
 def _bounded(ask: Callable[[], list[T]], name: str, origin: str) -> list[T]:

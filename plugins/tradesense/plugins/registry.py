@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tradesense.core.errors import DuplicateAdapter, MissingDependency, PluginFailed, UnknownProvider
-from tradesense.plugins.manifest import Adapter, AdapterContext
+from tradesense.core.errors import DuplicateAdapter, MissingDependency, PluginFailed, TradeSenseError, UnknownProvider
+from tradesense.plugins.manifest import Adapter, AdapterContext, Requirement
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,15 +71,32 @@ def build(offer: Offer, settings: msgspec.Struct, context: AdapterContext) -> An
     """
     adapter = offer.adapter
     for requirement in adapter.requires:
-        if importlib.util.find_spec(requirement.module) is None:
+        if not installed(requirement):
             raise MissingDependency(requirement.distribution, extra=requirement.extra, package=requirement.package)
     module_name, _, attribute = adapter.factory.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a plugin's module may raise anything while it is imported
         raise PluginFailed(
             f"the factory {adapter.factory!r} of plugin {offer.plugin!r} cannot be imported: {error}",
             origin=f"{offer.distribution} {offer.version}",
             mend="reinstall the plugin",
         ) from error
-    return factory(settings, context)
+    try:
+        return factory(settings, context)
+    except TradeSenseError:
+        raise
+    except Exception as error:  # not told further than by its name: it may quote a setting, and that a secret
+        raise PluginFailed(
+            f"the factory {adapter.factory!r} of plugin {offer.plugin!r} raised {type(error).__name__}",
+            origin=f"{offer.distribution} {offer.version}",
+            mend=f"check the settings under {adapter.settings_section}",
+        ) from error
+
+
+def installed(requirement: Requirement) -> bool:
+    """Whether what is required can be imported; found out without importing the module itself."""
+    try:
+        return importlib.util.find_spec(requirement.module) is not None
+    except ModuleNotFoundError:  # a parent package is absent
+        return False
