@@ -20,7 +20,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The base of all sections: unknown names are problems, not surprises."""
 
 
-class HttpSettings(Section):
+class HttpSettings(Section, frozen=True, kw_only=True):
     """``[http]``: the server."""
 
     host: str = "127.0.0.1"
@@ -43,7 +43,7 @@ class HttpSettings(Section):
     """How deep JSON may nest."""
 
 
-class IdentitySettings(Section):
+class IdentitySettings(Section, frozen=True, kw_only=True):
     """``[identity]``: accounts, sessions and tokens."""
 
     provider: str = "memory"
@@ -62,7 +62,7 @@ class IdentitySettings(Section):
     """Lengths of passwords, lives of sessions and tokens, limits of logins."""
 
 
-class SecretsSettings(Section):
+class SecretsSettings(Section, frozen=True, kw_only=True):
     """``[secrets]``: the secrets provider."""
 
     provider: str = "memory"
@@ -73,7 +73,7 @@ class SecretsSettings(Section):
     """This deployment's name; ciphertext of another namespace does not open."""
 
 
-class CacheSettings(Section):
+class CacheSettings(Section, frozen=True, kw_only=True):
     """``[cache]``: the shared cache and coordination."""
 
     provider: str = "memory"
@@ -88,7 +88,7 @@ class CacheSettings(Section):
     """Seconds that a process serves its own copy without asking."""
 
 
-class FlagsSettings(Section):
+class FlagsSettings(Section, frozen=True, kw_only=True):
     """``[flags]``: feature flags."""
 
     provider: str = "memory"
@@ -99,14 +99,14 @@ class FlagsSettings(Section):
     """Seconds until a change made by another process is seen."""
 
 
-class ConfigSettings(Section):
+class ConfigSettings(Section, frozen=True, kw_only=True):
     """``[config]``: runtime settings."""
 
     provider: str = "memory"
     """Who keeps runtime settings: a ``SettingsStore``."""
 
 
-class AuditSettings(Section):
+class AuditSettings(Section, frozen=True, kw_only=True):
     """``[audit]``: the audit trail."""
 
     provider: str = "memory"
@@ -115,7 +115,7 @@ class AuditSettings(Section):
     """At least 32 bytes that the hash chain is made with."""
 
 
-class JobsSettings(Section):
+class JobsSettings(Section, frozen=True, kw_only=True):
     """``[jobs]``: background work."""
 
     provider: str = "memory"
@@ -124,7 +124,7 @@ class JobsSettings(Section):
     """Whether the HTTP process does jobs as well; needed where the queue is in memory."""
 
 
-class TelemetrySettings(Section):
+class TelemetrySettings(Section, frozen=True, kw_only=True):
     """``[telemetry]``: metrics, traces, logs."""
 
     metrics: str = "prometheus"
@@ -143,7 +143,7 @@ class TelemetrySettings(Section):
     """One JSON object a line, or coloured text for a person."""
 
 
-class PluginSettings(Section):
+class PluginSettings(Section, frozen=True, kw_only=True):
     """``[plugins]``: which plugins are loaded."""
 
     allow: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ class PluginSettings(Section):
     """Names whose failure is noted instead of ending the start."""
 
 
-class Settings(Section):
+class Settings(Section, frozen=True, kw_only=True):
     """The whole."""
 
     environment: Environment = "development"

@@ -1,0 +1,101 @@
+"""Settings from their layers: the package's files, the deployment's file, the environment; the last wins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tradesense.core.errors import MissingDependency, Problem, SettingsInvalid
+from tradesense.plugins.manager import Plugins
+from tradesense.plugins.manager import load as load_plugins
+from tradesense.plugins.registry import Offer
+from tradesense.settings import check, references
+from tradesense.settings.layers import Tree, find, leaves
+from tradesense.settings.schema import PluginSettings, Settings
+from tradesense.settings.sections import Sections, adapter_settings, chosen, missing
+from tradesense.settings.sources import Sources
+from tradesense.settings.validate import check as check_struct
+
+__all__ = ("Loaded", "adapter_settings", "load")
+
+_LEVELS = ("error", "warning", "info")
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that may be started with."""
+
+    settings: Settings
+    problems: tuple[Problem, ...]
+    """Warnings and infos; errors are raised."""
+    origins: Mapping[str, str]
+    """Dotted key to where its value came from; a key that is not here has its default."""
+    plugins: Plugins
+    """What the settings were checked against; a container can be opened with it."""
+
+
+def load(
+    environ: Mapping[str, str] | None = None, *, directory: Path | None = None, plugins: Plugins | None = None
+) -> Loaded:
+    """Load and check the settings of this process.
+
+    :param environ: the environment variables, those of the process when left out.
+    :param directory: where the deployment's file and a relative ``state_dir`` are, the working directory when left out.
+    :param plugins: already loaded ones; else those of this environment, by the allow-list.
+    :raises SettingsInvalid: with all problems, not the first alone.
+    :raises ConfigurationError: the plugins cannot be loaded.
+    """
+    environ = os.environ if environ is None else environ
+    sources = Sources(environ, directory or Path.cwd())
+    tree, problems = sources.tree(), sources.problems
+    plugins = plugins or _plugins(tree)
+    sections = Sections(tree, plugins)
+    settings: Settings = check_struct(Settings, sections.take(), problems=problems)
+    settings = msgspec.structs.replace(settings, adapters=sections.adapters)
+    origins = {key: value.origin for key, value in leaves(tree)}
+    offers, unknown = chosen(settings, plugins.registry, origins)
+    later = [*unknown, *_adapter_problems(settings, offers, origins), *references.problems(settings, origins)]
+    if sources.environment_known:
+        facts = check.Facts(settings=settings, offers=offers, origins=origins, file=sources.file)
+        later += check.problems(facts)
+    found = _together([*problems, *sections.problems], later)
+    if any(problem.level == "error" for problem in found):
+        raise SettingsInvalid(found)
+    return Loaded(settings=settings, problems=found, origins=origins, plugins=plugins)
+
+
+def _plugins(tree: Tree) -> Plugins:
+    listed: list[Problem] = []
+    wanted = check_struct(PluginSettings, find(tree, "plugins") or {}, prefix="plugins.", problems=listed)
+    if listed:  # which plugins there are decides what else is right, so nothing else can be said yet
+        raise SettingsInvalid(listed)
+    return load_plugins(allow=wanted.allow, optional=wanted.optional)
+
+
+def _adapter_problems(settings: Settings, offers: Mapping[str, Offer], origins: Mapping[str, str]) -> list[Problem]:
+    found: dict[tuple[str, str], Problem] = {}
+    for key, offer in offers.items():
+        try:
+            adapter_settings(settings, offer.adapter, origins=origins)
+        except SettingsInvalid as error:
+            found |= {(problem.key, problem.message): problem for problem in error.problems}
+        for requirement in missing(offer.adapter):
+            lack = MissingDependency(requirement.distribution, extra=requirement.extra, package=requirement.package)
+            problem = Problem(
+                level="error",
+                key=key,
+                message=f"{offer.adapter.name!r} needs {requirement.distribution}, which is not installed",
+                origin=origins.get(key, "the default"),
+                mend=lack.mend,
+            )
+            found[key, problem.message] = problem
+    return list(found.values())
+
+
+def _together(first: list[Problem], later: list[Problem]) -> tuple[Problem, ...]:
+    """Errors before warnings before infos; what follows from a key that is wrong already is left out."""
+    wrong = {problem.key for problem in first if problem.level == "error"}
+    kept = [*first, *(problem for problem in later if problem.key not in wrong)]
+    return tuple(sorted(dict.fromkeys(kept), key=lambda problem: (_LEVELS.index(problem.level), problem.key)))
