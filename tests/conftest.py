@@ -21,6 +21,8 @@ from servers import FOLDER_VARIABLE, OpenBao, OwnServer, Postgres, Valkey
 _keeper = pytest.StashKey[subprocess.Popen[str]]()
 _folder = pytest.StashKey[Path]()
 
+collect_ignore = ["thirdparty"]  # a distribution of its own, tested where it is installed
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: an experiment that `make soak` runs whole and `make test` in short form")
