@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from tradesense.core.testing.ambient import ClockContract, IdsContract, RandomContract
+    from tradesense.core.testing.audit import AuditLogContract
     from tradesense.core.testing.base import (
         Contract,
         Joined,
@@ -32,9 +34,46 @@ if TYPE_CHECKING:
         requires,
         together,
     )
+    from tradesense.core.testing.cache import (
+        BackplaneContract,
+        CacheStoreContract,
+        LockProviderContract,
+        RateLimiterContract,
+    )
+    from tradesense.core.testing.checks import Advance, ManualClock
+    from tradesense.core.testing.identity import (
+        BreachedPasswordsContract,
+        IdentityProviderContract,
+        IdentityStoreContract,
+        MessengerContract,
+        PasswordHasherContract,
+        TokenSignerContract,
+    )
+    from tradesense.core.testing.jobs import JobQueueContract
+    from tradesense.core.testing.secrets import AeadContract, KeyEncryptionContract, SecretStoreContract
+    from tradesense.core.testing.transactions import TransactionsContract
 
 _HOMES = {
+    "ambient": (
+        "ClockContract",
+        "IdsContract",
+        "RandomContract",
+    ),
+    "audit": ("AuditLogContract",),
     "base": ("Contract", "Joined", "Make", "eventually", "every", "fresh", "joined", "opened", "requires", "together"),
+    "cache": ("BackplaneContract", "CacheStoreContract", "LockProviderContract", "RateLimiterContract"),
+    "checks": ("Advance", "ManualClock"),
+    "identity": (
+        "BreachedPasswordsContract",
+        "IdentityProviderContract",
+        "IdentityStoreContract",
+        "MessengerContract",
+        "PasswordHasherContract",
+        "TokenSignerContract",
+    ),
+    "jobs": ("JobQueueContract",),
+    "secrets": ("AeadContract", "KeyEncryptionContract", "SecretStoreContract"),
+    "transactions": ("TransactionsContract",),
 }
 
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
@@ -42,9 +81,30 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _HOMES))
 
 __all__ = (
+    "Advance",
+    "AeadContract",
+    "AuditLogContract",
+    "BackplaneContract",
+    "BreachedPasswordsContract",
+    "CacheStoreContract",
+    "ClockContract",
     "Contract",
+    "IdentityProviderContract",
+    "IdentityStoreContract",
+    "IdsContract",
+    "JobQueueContract",
     "Joined",
+    "KeyEncryptionContract",
+    "LockProviderContract",
     "Make",
+    "ManualClock",
+    "MessengerContract",
+    "PasswordHasherContract",
+    "RandomContract",
+    "RateLimiterContract",
+    "SecretStoreContract",
+    "TokenSignerContract",
+    "TransactionsContract",
     "eventually",
     "every",
     "fresh",

@@ -1,0 +1,6 @@
+"""The contracts of the secrets room."""
+
+from tradesense.core.testing.secrets.keys import AeadContract, KeyEncryptionContract
+from tradesense.core.testing.secrets.store import SecretStoreContract
+
+__all__ = ("AeadContract", "KeyEncryptionContract", "SecretStoreContract")

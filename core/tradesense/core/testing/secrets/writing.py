@@ -1,0 +1,169 @@
+"""What is asked of a provider that can be written: one current value per path, and compare-and-set."""
+
+from __future__ import annotations
+
+import pytest
+
+from tradesense.core.capabilities import Capability
+from tradesense.core.errors import SecretConflict, SecretNotFound
+from tradesense.core.secrets.models import MAX_VALUE
+from tradesense.core.secrets.ports import SecretStore, WritableSecretStore
+from tradesense.core.sensitive import Secret
+from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
+from tradesense.core.testing.checks import interrupt
+from tradesense.core.testing.secrets.reading import UNICODE
+
+
+class WritingTests(Contract):
+    """The part of the contract for ``Capability.WRITE``, ``BINARY`` and ``CAS``."""
+
+    port = SecretStore
+
+    @requires(Capability.WRITE)
+    async def test_what_is_written_is_current(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            path = f"{fresh()}/of/some-depth"
+            for value in ("one", "two", "three"):
+                version = await store.put(path, Secret(value))
+                found = await store.get(path)
+                assert (found.value, found.version) == (Secret(value), version)
+            assert (await store.list(path)).items == (path,)
+
+    @requires(Capability.WRITE)
+    @pytest.mark.parametrize("value", ["", " ", UNICODE, "x" * MAX_VALUE, "é" * (MAX_VALUE // 2)], ids=len)
+    async def test_a_value_comes_back_unchanged(self, adapter: Make[WritableSecretStore], value: str) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            await store.put(path, Secret(value))
+            assert (await store.get(path)).value.reveal() == value
+
+    @requires(Capability.WRITE, Capability.BINARY)
+    @pytest.mark.parametrize(
+        "value", [bytes(range(256)), b"\x00", b"\xff\xfe", b"\xc3\x28" * (MAX_VALUE // 2)], ids=len
+    )
+    async def test_any_bytes_come_back_unchanged(self, adapter: Make[WritableSecretStore], value: bytes) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            await store.put(path, Secret(value))
+            assert (await store.get(path)).value.reveal_bytes() == value
+
+    @requires(Capability.WRITE)
+    async def test_a_path_and_a_path_below_it_are_two_secrets(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            await store.put(f"{path}/below", Secret("below"))
+            with pytest.raises(SecretNotFound):
+                await store.get(path)
+            await store.put(path, Secret("above"))
+            assert (await store.get(path)).value == Secret("above")
+            assert (await store.get(f"{path}/below")).value == Secret("below")
+            await store.delete(path)
+            assert (await store.get(f"{path}/below")).value == Secret("below")
+
+    @requires(Capability.WRITE)
+    async def test_a_deleted_secret_is_not_found(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            await store.put(path, Secret("old"))
+            await store.delete(path)
+            with pytest.raises(SecretNotFound):
+                await store.get(path)
+            assert (await store.list(path)).items == ()
+            await store.put(path, Secret("new"))
+            assert (await store.get(path)).value == Secret("new")
+            assert (await store.list(path)).items == (path,)
+
+    @requires(Capability.WRITE)
+    async def test_what_is_absent_cannot_be_deleted(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            with pytest.raises(SecretNotFound):
+                await store.delete(path)
+            await store.put(path, Secret("x"))
+            await store.delete(path)
+            with pytest.raises(SecretNotFound):
+                await store.delete(path)
+
+    @requires(Capability.WRITE)
+    @pytest.mark.parametrize("other", ["adds", "deletes"])
+    async def test_paging_holds_while_another_writes(self, adapter: Make[WritableSecretStore], other: str) -> None:
+        async with opened(adapter()) as store:
+            base = fresh()
+            stays = [f"{base}/{number:02}" for number in range(1, 10)]
+            for path in (*stays, f"{base}/005"):
+                await store.put(path, Secret("x"))
+            first = await store.list(f"{base}/", limit=4)
+            if other == "adds":
+                await store.put(f"{base}/00", Secret("new and early"))
+                await store.put(f"{base}/10", Secret("new and late"))
+            else:
+                await store.delete(f"{base}/005")
+            rest = await every(lambda cursor: store.list(f"{base}/", cursor=cursor or first.cursor, limit=4))
+            found = [*first.items, *rest]
+            assert [path for path in found if path in stays] == stays
+
+    @requires(Capability.WRITE)
+    async def test_many_writes_at_once_all_arrive(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            base = fresh()
+            written = await together(50, lambda number: store.put(f"{base}/{number}", Secret(f"value {number}")))
+            assert written == [1] * 50
+            for number in range(50):
+                assert (await store.get(f"{base}/{number}")).value == Secret(f"value {number}")
+
+    @requires(Capability.WRITE)
+    async def test_a_cancelled_write_leaves_it_usable(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            await interrupt(lambda: store.put(path, Secret("cancelled")))
+            await store.put(path, Secret("done"))
+            assert (await store.get(path)).value == Secret("done")
+
+    @requires(Capability.WRITE, Capability.CAS)
+    async def test_a_write_that_expects_nothing_needs_an_absent_secret(
+        self, adapter: Make[WritableSecretStore]
+    ) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            assert await store.put(path, Secret("first"), cas=0) == 1
+            with pytest.raises(SecretConflict):
+                await store.put(path, Secret("second"), cas=0)
+            assert (await store.get(path)).value == Secret("first")
+            await store.delete(path)
+            await store.put(path, Secret("third"), cas=0)
+            assert (await store.get(path)).value == Secret("third")
+
+    @requires(Capability.WRITE, Capability.CAS)
+    async def test_a_write_that_expects_another_version_is_a_conflict(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            with pytest.raises(SecretConflict):
+                await store.put(path, Secret("never"), cas=1)
+            with pytest.raises(SecretNotFound):
+                await store.get(path)
+            old = await store.put(path, Secret("old"))
+            current = await store.put(path, Secret("current"), cas=old)
+            for wrong in (old, current + 1, current + 100):
+                with pytest.raises(SecretConflict):
+                    await store.put(path, Secret("never"), cas=wrong)
+            found = await store.get(path)
+            assert (found.value, found.version) == (Secret("current"), current)
+            await store.delete(path)
+            with pytest.raises(SecretConflict):
+                await store.put(path, Secret("never"), cas=current)
+
+    @requires(Capability.WRITE, Capability.CAS)
+    @pytest.mark.parametrize("expected", [0, 1], ids=["absent", "present"])
+    async def test_of_many_writes_that_expect_one_version_one_wins(
+        self, adapter: Make[WritableSecretStore], expected: int
+    ) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            if expected:
+                assert await store.put(path, Secret("before")) == expected
+            ended = await together(50, lambda number: store.put(path, Secret(f"{number}"), cas=expected))
+            winners = [number for number, end in enumerate(ended) if not isinstance(end, BaseException)]
+            assert len(winners) == 1
+            assert {type(end) for number, end in enumerate(ended) if number not in winners} == {SecretConflict}
+            found = await store.get(path)
+            assert (found.value, found.version) == (Secret(f"{winners[0]}"), ended[winners[0]])
