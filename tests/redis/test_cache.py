@@ -218,3 +218,9 @@ async def test_closing_ends_a_subscription_that_waits(connect: Callable[..., Any
         await backplane.__aexit__(None, None, None)
         with pytest.raises(AdapterClosed):
             await waiting
+
+
+async def test_a_lease_called_like_a_part_of_another_is_its_own(connect: Callable[..., Any], random: Any) -> None:
+    async with RedisLocks(await connect(), random) as locks:
+        leases = [await locks.acquire(name, 60) for name in ("a", "a:fence", "a:calls", "-fence:a")]
+        assert all(leases)

@@ -64,7 +64,8 @@ class RedisLimiter(RedisAdapter):
             await self._redis.unlink(self._log(key, limit))
 
     def _log(self, key: str, limit: Limit) -> str:
-        return self._key("limit", limit.name, key)
+        name = limit.name.replace("%", "%25").replace(":", "%3A")  # so that name and key cannot run into each other
+        return self._key("limit", name, key)
 
 
 _: type[RateLimiter] = RedisLimiter

@@ -87,7 +87,7 @@ class RedisLocks(RedisAdapter):
 
     async def _acquire(self, name: str, owner: str, ttl: float) -> int:
         redis = self._redis
-        keys = [self._lock(name), self._key("lock", name, "fence")]
+        keys = [self._lock(name), self._key("lock-fence", name)]
         life = milliseconds(ttl)
         with self._translated:
             return int(await _ACQUIRE(redis, keys, [owner, life, life + FENCE_MILLISECONDS]))
@@ -126,7 +126,7 @@ class RedisLocks(RedisAdapter):
         return self._key("lock", name)
 
     def _calls(self, name: str) -> str:
-        return self._key("lock", name, "calls")
+        return self._key("lock-calls", name)
 
 
 _: type[LockProvider] = RedisLocks
