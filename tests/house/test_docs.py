@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import distributions
 from tradesense.core.errors import every_error
 from tradesense.plugins import hookspecs
 from tradesense.plugins.manager import load
@@ -54,16 +56,27 @@ def _ports(room: str) -> dict[str, type[Any]]:
     }
 
 
+def _section(page: str, title: str) -> str:
+    """What stands under the heading `title`, up to the next heading."""
+    found = re.search(rf"^#+ `{title}`$(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else ""
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_port_and_method_stands_on_its_rooms_page(room: str) -> None:
-    """As `SecretStore` and `SecretStore.get`."""
+    """The port is a heading, in code style; under it are its methods, as `await get(path)`."""
     page = _page(room)
-    wanted = (
-        term
+    missing = [
+        f"{name}.{method}"
         for name, port in _ports(room).items()
-        for term in (name, *(f"{name}.{method}" for method in vars(port) if not method.startswith("_")))
-    )
-    assert not (missing := _missing(wanted, page)), f"docs/{room}.md lacks {missing}"
+        for method in (method for method in vars(port) if not method.startswith("_"))
+        if not re.search(rf"`(?:await )?{method}[(`]", _section(page, name))
+    ]
+    assert not missing, f"docs/{room}.md lacks {', '.join(missing)}"
+
+
+def test_the_generated_parts_are_up_to_date() -> None:
+    distributions.command(sys.executable, ROOT / "docs" / "generate.py", "--check")
 
 
 def test_every_hook_is_documented(docs: str) -> None:
@@ -94,12 +107,8 @@ def test_every_setting_of_the_platform_is_documented(docs: str) -> None:
 
 def test_every_setting_of_an_adapter_is_documented(docs: str) -> None:
     """By its dotted name, as `secrets.vault.address`."""
-    sections = {
-        offer.adapter.settings_section: offer.adapter.settings
-        for offer in load().registry.offers()
-        if offer.distribution == "tradesense"
-    }
-    wanted = (key for section, kind in sorted(sections.items()) for key in _settings(kind, section))
+    ours = (offer.adapter for offer in load().registry.offers() if offer.distribution == "tradesense")
+    wanted = (key for adapter in ours for key in _settings(adapter.settings, adapter.settings_section))
     assert not (missing := _missing(wanted, docs)), f"docs lack {missing}"
 
 
