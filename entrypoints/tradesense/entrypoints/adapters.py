@@ -6,13 +6,12 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from tradesense.adapters.system.ambient import SystemClock, SystemRandom, Uuid7Ids
-from tradesense.settings.load import adapter_settings
-
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.capabilities import Capability
 from tradesense.plugins.manager import Plugins
 from tradesense.plugins.manifest import AdapterContext
 from tradesense.plugins.registry import Offer, build
+from tradesense.settings.sections import adapter_settings
 from tradesense.settings.schema import Settings
 
 P = TypeVar("P")
