@@ -22,8 +22,9 @@ class Api:
         self.client.close()
 
     def csrf(self) -> dict[str, str]:
-        """The header that the next unsafe cookie-borne request needs."""
-        return {"X-CSRF-Token": self.client.get("/api/v1/auth/csrf").json()["csrf_token"]}
+        """The headers that the next unsafe cookie-borne request needs."""
+        token = self.client.get("/api/v1/auth/csrf").json()["csrf_token"]
+        return {"X-CSRF-Token": token, "Origin": str(self.client.base_url).rstrip("/")}
 
     def register(self, email: str, password: str = PASSWORD) -> httpx2.Response:
         return self.client.post(

@@ -102,7 +102,9 @@ def session_headers(server: ServerHandle) -> dict[str, str]:
     with httpx2.Client(base_url=server.url) as client:
         token = client.get("/api/v1/auth/csrf").json()["csrf_token"]
         body = {"email": server.admin_email, "password": server.admin_password}
-        client.post("/api/v1/auth/login", json=body, headers={"X-CSRF-Token": token}).raise_for_status()
+        client.post(
+            "/api/v1/auth/login", json=body, headers={"X-CSRF-Token": token, "Origin": server.url}
+        ).raise_for_status()
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
 
 

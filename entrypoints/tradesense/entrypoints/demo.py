@@ -57,6 +57,7 @@ class Client:
         if self.bearer:
             sent["Authorization"] = f"Bearer {self.bearer}"
         if self.cookies:
+            sent["Origin"] = self.base
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         content = None
         if body is not None:
