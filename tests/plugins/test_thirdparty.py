@@ -62,7 +62,7 @@ asyncio.run(main())
 def test_it_is_chosen_by_a_setting(environment: CleanEnvironment, tmp_path: Path) -> None:
     (tmp_path / "mounted").mkdir()
     chosen = {
-        "ENVIRONMENT": "development",
+        "ENVIRONMENT": "testing",
         "TRADESENSE_SECRETS__PROVIDER": "mounted",
         "TRADESENSE_SECRETS__MOUNTED__FOLDER": str(tmp_path / "mounted"),
     }
