@@ -139,6 +139,7 @@ def _identity() -> Iterable[Adapter]:
         name="memory",
         factory=f"{_HERE}.identity:messenger",
         summary="Keeps the last messages instead of sending them",
+        capabilities=frozenset({Capability.DEDUPLICATION}),
     )
     yield Adapter(
         port=BreachedPasswords,

@@ -1,0 +1,33 @@
+"""Encryption in this process: the cipher, and a key-encryption key that stands in the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tradesense.adapters.local.settings import LocalKeySettings
+from tradesense.core.secrets.ports import Aead, KeyEncryption
+from tradesense.plugins import Adapter, Requirement, hookimpl
+
+_CRYPTOGRAPHY = (Requirement("cryptography", "cryptography", "server"),)
+
+
+@hookimpl
+def tradesense_adapters() -> Iterable[Adapter]:
+    """What this provider offers."""
+    return (
+        Adapter(
+            port=KeyEncryption,
+            name="local",
+            factory="tradesense.adapters.local.secrets:key_encryption",
+            summary="Wraps data keys with a key from the settings",
+            settings=LocalKeySettings,
+            requires=_CRYPTOGRAPHY,
+        ),
+        Adapter(
+            port=Aead,
+            name="local",
+            factory="tradesense.adapters.local.secrets:aead",
+            summary="AES-256-GCM",
+            requires=_CRYPTOGRAPHY,
+        ),
+    )
