@@ -1,0 +1,292 @@
+"""The one connection pool of all SQL adapters, and the transaction that a task may have open on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.util import greenlet_spawn
+
+from tradesense.adapters.sql import _schema
+from tradesense.adapters.sql._backend import Backend
+from tradesense.adapters.sql._errors import DRIVER_ERRORS, translated
+from tradesense.adapters.sql._finish import finish
+from tradesense.adapters.sql._query import Compiled, Query, Row
+from tradesense.adapters.sql._url import ORIGIN
+from tradesense.adapters.sql.settings import SqlSettings
+from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
+
+STEP_ENDS: tuple[type[BaseException], ...] = (*DRIVER_ERRORS, asyncio.CancelledError)
+"""What leaves a transaction such that nobody knows how much of it the database still has."""
+
+
+@dataclass(slots=True)
+class _Ambient:
+    """The transaction of one task."""
+
+    task: asyncio.Task[Any] | None
+    connection: AsyncConnection
+    failed: bool = False
+    """A statement failed, so that the database may have undone the others: it can only be rolled back."""
+
+
+class Database:
+    """Connections, transactions and queries. Opening it twice needs closing it twice; the last closes the pool.
+
+    Where a method takes ``unavailable``, that is the class of the error for a database that does not do its part.
+    """
+
+    def __init__(self, backend: Backend, settings: SqlSettings) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._engine: AsyncEngine | None = None
+        self._committing: AsyncEngine | None = None
+        self._users = 0
+        self._opening = asyncio.Lock()
+        self._turns = asyncio.Lock() if backend.one_writer else None
+        self._ambient: ContextVar[_Ambient | None] = ContextVar("transaction", default=None)
+        self._compiled: dict[Query, Compiled] = {}
+
+    @property
+    def place(self) -> str:
+        """What errors call the database."""
+        return self._backend.place
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._opened().dialect.name
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether the database takes one writer at a time."""
+        return self._backend.one_writer
+
+    async def __aenter__(self) -> Self:
+        async with self._opening:
+            if self._users == 0:
+                await self._open()
+            self._users += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        async with self._opening:
+            self._users -= 1
+            if self._users == 0:
+                await finish(self._close())
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[None]:
+        """The transaction of this task: see :class:`tradesense.core.transactions.Transactions`."""
+        ambient = self._joined()
+        if ambient is not None:
+            try:
+                yield
+            except BaseException:
+                ambient.failed = True  # what the inner part wrote must not be committed by the outer one
+                raise
+            return
+        async with self._transaction() as connection:
+            ambient = _Ambient(asyncio.current_task(), connection)
+            token = self._ambient.set(ambient)
+            try:
+                yield
+            finally:
+                self._ambient.reset(token)
+            self._whole(ambient)
+
+    @asynccontextmanager
+    async def writing(self, unavailable: type[Unavailable] = DatabaseUnavailable) -> AsyncGenerator[AsyncConnection]:
+        """A connection in this task's transaction, or in one of its own that ends with the body."""
+        with translated(self.place, unavailable):
+            ambient = self._joined()
+            if ambient is None:
+                async with self._transaction() as connection:
+                    yield connection
+            else:
+                with _watched(ambient):
+                    yield ambient.connection
+
+    @asynccontextmanager
+    async def committing(
+        self, unavailable: type[Unavailable] = DatabaseUnavailable, *, alone: bool = False
+    ) -> AsyncGenerator[AsyncConnection]:
+        """A connection in this task's transaction, or else one where every statement commits by itself.
+
+        :param alone: leave this task's transaction aside.
+        """
+        with translated(self.place, unavailable):
+            ambient = None if alone else self._joined()
+            if ambient is None:
+                async with self._turn():
+                    connection = await _connected(self._opened(self._committing))
+                    try:
+                        yield connection
+                    finally:
+                        await finish(_given_back(connection))
+            else:
+                with _watched(ambient):
+                    yield ambient.connection
+
+    async def change(
+        self,
+        statement: Executable,
+        parameters: Mapping[str, Any] | None = None,
+        unavailable: type[Unavailable] = DatabaseUnavailable,
+    ) -> int:
+        """Run one writing statement, in this task's transaction or by itself; returns the number of rows."""
+        async with self.committing(unavailable) as connection:
+            return (await connection.execute(statement, parameters)).rowcount
+
+    async def fetch(
+        self, query: Query, parameters: dict[str, Any], unavailable: type[Unavailable] = DatabaseUnavailable
+    ) -> Sequence[Row]:
+        """All rows of a query, in this task's transaction or by itself."""
+        with translated(self.place, unavailable):
+            ambient = self._joined()
+            if ambient is None:
+                return await self._fetch(query, parameters)
+            with _watched(ambient):
+                rows: Sequence[Row] = (await ambient.connection.execute(query.statement, parameters)).all()
+                return rows
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this task has a transaction open."""
+        return self._joined() is not None
+
+    async def _fetch(self, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
+        engine = self._opened()
+        compiled = self._compiled.get(query)
+        if compiled is None:
+            compiled = self._compiled[query] = query.compile(engine.dialect)
+        pooled = await engine.raw_connection()
+        try:
+            rows = await self._backend.fetch(pooled.driver_connection, compiled.sql, compiled.values(parameters))
+        except BaseException:
+            # after a cancellation or a time-out the connection may be busy with this query still
+            await finish(greenlet_spawn(pooled.invalidate))
+            raise
+        await greenlet_spawn(pooled.close)
+        return compiled.rows(rows)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """A new transaction. Only what happens here is translated, not what the body raises."""
+        async with self._turn():
+            with translated(self.place):
+                connection = await _connected(self._opened())
+            try:
+                with translated(self.place):
+                    await self._backend.begin(connection)
+                yield connection
+                with translated(self.place):
+                    await finish(connection.commit())
+            finally:
+                await finish(_given_back(connection))
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """This task's turn to write, where the database takes one writer at a time."""
+        if self._turns is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self._settings.busy_timeout):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable(
+                f"{self.place}: database is locked by another writer of this process",
+                origin=ORIGIN,
+                mend="let it finish, or raise database.busy_timeout",
+            ) from error
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _joined(self) -> _Ambient | None:
+        """The transaction of this very task; tasks started inside inherit the variable, not the transaction."""
+        ambient = self._ambient.get()
+        return ambient if ambient is not None and ambient.task is asyncio.current_task() else None
+
+    def _whole(self, ambient: _Ambient) -> None:
+        """Go on to commit only what is whole.
+
+        :raises DatabaseUnavailable: a part failed, and its caller went on regardless.
+        """
+        if ambient.failed:
+            raise DatabaseUnavailable(f"{self.place}: a part of the transaction failed, so nothing was changed")
+
+    def _opened(self, engine: AsyncEngine | None = None) -> AsyncEngine:
+        if self._engine is None:
+            raise AdapterClosed("the database is not open")
+        return engine or self._engine
+
+    async def _open(self) -> None:
+        engine = self._backend.open()
+        event.listen(engine.sync_engine, "checkout", self._refuse_lost)
+        try:
+            with translated(self.place):
+                connection = await _connected(engine)
+                try:
+                    if self._backend.throwaway:
+                        await _schema.make(connection)
+                        await connection.commit()
+                    else:
+                        await _schema.check(connection, self.place)
+                finally:
+                    await finish(_given_back(connection))
+        except BaseException:
+            await finish(engine.dispose())
+            self._backend.close()
+            raise
+        self._engine, self._committing = engine, self._backend.committing(engine)
+
+    async def _close(self) -> None:
+        engine, self._engine, self._committing = self._engine, None, None
+        if engine is not None:
+            await engine.dispose()
+        self._backend.close()
+
+    def _refuse_lost(self, connection: Any, _record: object, _pooled: object) -> None:
+        """Let the pool replace a connection that the server has hung up on, at no cost for those that live."""
+        if self._backend.lost(connection.driver_connection):
+            raise DisconnectionError("the server has closed the connection")
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect().start()
+
+
+async def _given_back(connection: AsyncConnection) -> None:
+    """Return the connection to the pool, rolled back; what cannot be rolled back is cut off."""
+    try:
+        await connection.close()
+    except DRIVER_ERRORS:
+        if not connection.closed:
+            await connection.invalidate()
+            await connection.close()
+
+
+@contextmanager
+def _watched(ambient: _Ambient) -> Generator[None]:
+    """A step of the task's transaction; a failed one ends it."""
+    if ambient.failed:
+        raise DatabaseUnavailable("a part of the transaction failed before, so it can only be rolled back")
+    try:
+        yield
+    except STEP_ENDS:
+        ambient.failed = True
+        raise

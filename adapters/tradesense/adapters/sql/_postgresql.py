@@ -1,0 +1,94 @@
+"""PostgreSQL: one database for many processes on many hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tradesense.adapters.sql.settings import SqlSettings
+
+PORT = 5432
+
+_connect: Callable[..., Awaitable[Any]] = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # no types
+
+GRACE = 1.0
+"""Seconds that the server has to say that a statement timed out, before we say so ourselves."""
+
+IDLE = 3.0
+"""How many times the statement timeout a transaction may wait for its own process."""
+
+
+class Postgresql:
+    """The server that the URL names. The driver reads the URL itself, so all that libpq's URLs can say works."""
+
+    one_writer = False
+    throwaway = False
+
+    def __init__(self, url: URL, settings: SqlSettings) -> None:
+        self._url = url
+        self._settings = settings
+        self.place = place_of(url)
+
+    def open(self) -> AsyncEngine:
+        """See :meth:`Backend.open`."""
+        settings = self._settings
+        return engine_for(
+            self._url,
+            connect_timeout=settings.pool_timeout,
+            statement_timeout=settings.statement_timeout,
+            pool_size=settings.pool_size,
+            max_overflow=settings.max_overflow,
+            pool_timeout=settings.pool_timeout,
+            pool_reset_on_return=None,  # whoever begins a transaction ends it; readers have none
+        )
+
+    def committing(self, engine: AsyncEngine) -> AsyncEngine:
+        """See :meth:`Backend.committing`."""
+        return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def begin(self, connection: AsyncConnection) -> None:
+        """See :meth:`Backend.begin`: the first statement brings it."""
+
+    async def fetch(self, driver: Any, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """See :meth:`Backend.fetch`: prepared once for each connection, then one round trip."""
+        rows: Sequence[Sequence[Any]] = await driver.fetch(sql, *values)
+        return rows
+
+    def lost(self, driver: Any) -> bool:
+        """See :meth:`Backend.lost`."""
+        return bool(driver.is_closed())
+
+    def close(self) -> None:
+        """See :meth:`Backend.close`: nothing is left."""
+
+
+def place_of(url: URL) -> str:
+    """What errors call the server: hosts and ports, and nothing else of the URL."""
+    hosts = url.query.get("host", url.host or "localhost")
+    return f"PostgreSQL at {hosts if isinstance(hosts, str) else ','.join(hosts)}:{url.port or PORT}"
+
+
+def engine_for(url: URL, *, connect_timeout: float, statement_timeout: float | None, **options: Any) -> AsyncEngine:
+    """An engine over one server.
+
+    :param statement_timeout: seconds; no limit when ``None``.
+    """
+    dsn = url.render_as_string(hide_password=False)
+    limits = {"application_name": "tradesense"}
+    if statement_timeout is not None:
+        limits["statement_timeout"] = _milliseconds(statement_timeout)
+        limits["idle_in_transaction_session_timeout"] = _milliseconds(statement_timeout * IDLE)
+    patience = None if statement_timeout is None else statement_timeout + GRACE
+
+    async def connect() -> Any:
+        return await _connect(dsn, timeout=connect_timeout, command_timeout=patience, server_settings=limits)
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))

@@ -1,0 +1,102 @@
+"""What the adapters of all rooms have in common: one database, opened and closed with each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import ClassVar, Self
+
+from sqlalchemy import select, true
+
+from tradesense.adapters.sql._backend import Backend
+from tradesense.adapters.sql._database import Database
+from tradesense.adapters.sql._errors import translated
+from tradesense.adapters.sql._postgresql import Postgresql
+from tradesense.adapters.sql._query import Query
+from tradesense.adapters.sql._sqlite import Sqlite
+from tradesense.adapters.sql._url import parsed
+from tradesense.adapters.sql.settings import SqlSettings
+from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, TradeSenseError, Unavailable
+from tradesense.core.telemetry.models import Health, Status
+from tradesense.core.telemetry.ports import HealthCheck
+from tradesense.plugins.manifest import AdapterContext
+
+HEALTH_SECONDS = 2.0
+
+_PING = Query(select(true()))
+
+
+class Room:
+    """The base of the adapters: between entering and leaving, ``_ready`` answers."""
+
+    unavailable: ClassVar[type[Unavailable]] = DatabaseUnavailable
+    """The port's error for a database that does not do its part."""
+
+    def __init__(self, database: Database) -> None:
+        self._shared = database
+        self._open = False
+
+    def _ready(self) -> Database:
+        """The database.
+
+        :raises AdapterClosed: this adapter is not open.
+        """
+        if not self._open:
+            raise AdapterClosed(f"{type(self).__name__} is not open")
+        return self._shared
+
+    async def __aenter__(self) -> Self:
+        with translated(self._shared.place, self.unavailable):
+            await self._shared.__aenter__()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open = False
+        await self._shared.__aexit__(kind, error, traceback)
+
+
+class DatabaseHealth:
+    """Whether the database answers."""
+
+    name = "database"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def check(self) -> Health:
+        """See :meth:`HealthCheck.check`."""
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                await self._database.fetch(_PING, {})
+        except (TradeSenseError, TimeoutError) as error:
+            return Health(name=self.name, status=Status.DOWN, detail=type(error).__name__)
+        return Health(name=self.name, status=Status.UP, detail=self._database.place)
+
+
+def database_of(settings: SqlSettings, context: AdapterContext) -> Database:
+    """The database that all SQL adapters of this container share.
+
+    :raises ConfigurationError: ``database.url`` cannot be used.
+    """
+
+    def make() -> Database:
+        database = Database(backend_for(settings), settings)
+        context.watch(DatabaseHealth(database))
+        return database
+
+    return context.share(Database, make)
+
+
+def backend_for(settings: SqlSettings) -> Backend:
+    """The backend that ``database.url`` names.
+
+    :raises ConfigurationError: it names none.
+    """
+    url = parsed(settings.url)
+    return Sqlite(url, settings) if url.drivername == "sqlite" else Postgresql(url, settings)
+
+
+_: type[HealthCheck] = DatabaseHealth

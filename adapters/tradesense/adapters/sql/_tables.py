@@ -1,0 +1,178 @@
+"""The tables. A change here comes with a revision in ``migrations/versions``; a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from tradesense.adapters.sql._types import AutoId, CodePoints, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", CodePoints, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("email_key", CodePoints, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+user_roles = Table(
+    "user_roles",
+    metadata,
+    Column("user_id", CodePoints, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("role", CodePoints, nullable=False),
+    Index(None, "role", "user_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", CodePoints, primary_key=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("user_id", CodePoints, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_epoch", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("methods", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("session_id", CodePoints, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("spent_at", UtcDateTime),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("path", CodePoints, primary_key=True),
+    Column("current_version", Integer, nullable=False),
+    Column("pending_version", Integer),
+    Column("latest_version", Integer, nullable=False),
+    Column("deleted_at", UtcDateTime),
+)
+
+secret_versions = Table(
+    "secret_versions",
+    metadata,
+    Column("path", CodePoints, ForeignKey("secrets.path"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("key", CodePoints, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+flag_generation = Table(
+    "flag_generation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
+
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("id", AutoId, primary_key=True),
+    Column("flag", CodePoints, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("targeting_key", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "flag", "at"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", CodePoints, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+setting_revisions = Table(
+    "setting_revisions",
+    metadata,
+    Column("key", CodePoints, ForeignKey("settings.key"), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("stream", CodePoints, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("stream", CodePoints, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("action", CodePoints, nullable=False),
+    Column("actor_id", CodePoints, nullable=False),
+    Column("subject", CodePoints, nullable=False),
+    ForeignKeyConstraint(["stream"], ["audit_heads.stream"]),
+    Index(None, "stream", "action", "seq"),
+    Index(None, "stream", "actor_id", "seq"),
+    Index(None, "stream", "subject", "seq"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", CodePoints, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)

@@ -1,0 +1,166 @@
+"""Accounts in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tradesense.adapters.sql._database import Database
+from tradesense.adapters.sql._pages import page
+from tradesense.adapters.sql._query import Query, Row
+from tradesense.adapters.sql._tables import user_roles, users
+from tradesense.core.errors import Conflict, EmailTaken, UserNotFound
+from tradesense.core.identity.models import User
+from tradesense.core.identity.ports import UserRepository
+from tradesense.core.paging import Page
+from tradesense.core.sensitive import Secret
+
+USER_COLUMNS = (
+    users.c.id,
+    users.c.email,
+    users.c.email_key,
+    users.c.password_hash,
+    users.c.disabled,
+    users.c.epoch,
+    users.c.version,
+    users.c.created_at,
+    user_roles.c.role,
+)
+"""One row for each role, or one with none."""
+
+_WITH_ROLES = users.outerjoin(user_roles, user_roles.c.user_id == users.c.id)
+_USER = select(*USER_COLUMNS).select_from(_WITH_ROLES).order_by(user_roles.c.position)
+_BY_ID = Query(_USER.where(users.c.id == bindparam("id")))
+_BY_EMAIL = Query(_USER.where(users.c.email_key == bindparam("email_key")))
+_EXISTS = select(users.c.id).where(users.c.id == bindparam("id"))
+
+_ADD = insert(users)
+_ADD_ROLES = insert(user_roles)
+_DROP_ROLES = delete(user_roles).where(user_roles.c.user_id == bindparam("of"))
+_UPDATE = (
+    update(users)
+    .where(users.c.id == bindparam("of"), users.c.version == bindparam("expected"))
+    .values({name: bindparam(name) for name in users.c.keys() if name != "id"})  # noqa: SIM118  # not a dict
+)
+
+
+class SqlUsers:
+    """See :class:`UserRepository`."""
+
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self._database = database
+
+    async def add(self, user: User) -> None:
+        """See :meth:`UserRepository.add`."""
+        async with self._database().writing() as connection:
+            try:
+                async with connection.begin_nested():  # so that a transaction around us can go on
+                    await connection.execute(_ADD, _row(user))
+            except IntegrityError as error:
+                raise _refusal(error) from error
+            await _add_roles(connection, user)
+
+    async def get(self, user_id: str) -> User:
+        """See :meth:`UserRepository.get`."""
+        rows = await self._database().fetch(_BY_ID, {"id": user_id})
+        if not rows:
+            raise UserNotFound(f"there is no user {user_id!r}")
+        return user_of(rows)
+
+    async def by_email(self, email_key: str) -> User | None:
+        """See :meth:`UserRepository.by_email`."""
+        rows = await self._database().fetch(_BY_EMAIL, {"email_key": email_key})
+        return user_of(rows) if rows else None
+
+    async def update(self, user: User) -> User:
+        """See :meth:`UserRepository.update`."""
+        updated = replace(user, version=user.version + 1)
+        row = _row(updated) | {"of": user.id, "expected": user.version}
+        del row["id"]
+        async with self._database().writing() as connection:
+            try:
+                async with connection.begin_nested():
+                    written = (await connection.execute(_UPDATE, row)).rowcount
+            except IntegrityError as error:
+                raise _refusal(error) from error
+            if not written:
+                if (await connection.execute(_EXISTS, {"id": user.id})).first() is None:
+                    raise UserNotFound(f"there is no user {user.id!r}")
+                raise Conflict(f"user {user.id!r} no longer has version {user.version}", mend="read it again")
+            await connection.execute(_DROP_ROLES, {"of": user.id})
+            await _add_roles(connection, updated)
+        return updated
+
+    async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
+        """See :meth:`UserRepository.list`."""
+        rows = await self._database().fetch(
+            _listed(by_role=bool(role)), {"role": role, "after": cursor or "", "limit": limit + 1}
+        )
+        found = [user_of(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
+        return page(found, limit, lambda user: user.id)
+
+
+def user_of(rows: Sequence[Row]) -> User:
+    """The user whose rows these are, each starting with :data:`USER_COLUMNS`."""
+    user_id, email, email_key, password_hash, disabled, epoch, version, created_at = rows[0][:8]
+    return User(
+        id=user_id,
+        email=email,
+        email_key=email_key,
+        password_hash=Secret(password_hash),
+        roles=tuple(row[8] for row in rows if row[8] is not None),
+        disabled=disabled,
+        epoch=epoch,
+        version=version,
+        created_at=created_at,
+    )
+
+
+@cache
+def _listed(*, by_role: bool) -> Query:
+    ids = select(users.c.id).where(users.c.id > bindparam("after"))
+    if by_role:
+        ids = (
+            select(user_roles.c.user_id.label("id"))
+            .where(user_roles.c.role == bindparam("role"), user_roles.c.user_id > bindparam("after"))
+            .distinct()
+        )
+    few = ids.order_by("id").limit(bindparam("limit")).subquery()
+    rows = select(*USER_COLUMNS).select_from(few.join(_WITH_ROLES, users.c.id == few.c.id))
+    return Query(rows.order_by(users.c.id, user_roles.c.position))
+
+
+def _row(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "email_key": user.email_key,
+        "password_hash": user.password_hash.reveal(),
+        "disabled": user.disabled,
+        "epoch": user.epoch,
+        "version": user.version,
+        "created_at": user.created_at,
+    }
+
+
+async def _add_roles(connection: AsyncConnection, user: User) -> None:
+    if user.roles:
+        rows = [{"user_id": user.id, "position": at, "role": role} for at, role in enumerate(user.roles)]
+        await connection.execute(_ADD_ROLES, rows)
+
+
+def _refusal(error: IntegrityError) -> Conflict:
+    """Which of the account's two unique values is another's. Both databases name the one at fault."""
+    if "email_key" in str(error.orig).partition("DETAIL")[0]:
+        return EmailTaken()
+    return Conflict("there is an account with this id")
+
+
+_: type[UserRepository] = SqlUsers

@@ -1,0 +1,157 @@
+"""Leases in a table, timed by the database's clock alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Double, TypeEngine
+
+from tradesense.adapters.sql import _upsert
+from tradesense.adapters.sql._database import Database
+from tradesense.adapters.sql._finish import finish
+from tradesense.adapters.sql._room import Room, database_of
+from tradesense.adapters.sql._tables import leases
+from tradesense.adapters.sql.settings import SqlSettings
+from tradesense.core.ambient import Random
+from tradesense.core.cache.models import Lease
+from tradesense.core.cache.ports import LockProvider
+from tradesense.core.errors import LocksUnavailable
+from tradesense.plugins.manifest import AdapterContext
+
+OWNER_BYTES = 16
+FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 0.25
+"""Seconds between two tries; each pause is twice the one before, less up to a half at random."""
+
+
+class database_now(FunctionElement[float]):  # noqa: N801  # a function of SQL, written as one
+    """Seconds since 1970 by the database's clock, at this moment and not when the transaction began."""
+
+    type: TypeEngine[float] = Double()
+    inherit_cache = True
+
+
+@compiles(database_now, "postgresql")
+def _postgresql_now(_element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(database_now, "sqlite")
+def _sqlite_now(_element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+_UNTIL = database_now() + bindparam("ttl", type_=Double)
+_OURS = (
+    leases.c.name == bindparam("of"),
+    leases.c.owner == bindparam("holder"),
+    leases.c.token == bindparam("fence"),
+    leases.c.expires_at > database_now(),
+)
+_RENEW = update(leases).where(*_OURS).values(expires_at=_UNTIL)
+_RELEASE = update(leases).where(*_OURS).values(expires_at=0, owner="")
+
+
+class SqlLockProvider(Room):
+    """See :class:`LockProvider`. A lease never joins a transaction: others must see it at once.
+
+    A released lease keeps its row, so that its fencing token goes on growing.
+    """
+
+    unavailable = LocksUnavailable
+
+    def __init__(self, database: Database, *, random: Random) -> None:
+        super().__init__(database)
+        self._random = random
+
+    async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
+        """See :meth:`LockProvider.acquire`. Those who wait ask again, at growing intervals."""
+        database = self._apart()
+        now = asyncio.get_running_loop().time
+        until = now() + wait
+        pause = FIRST_PAUSE
+        while True:
+            lease = await self._tried(database, name, ttl)
+            left = until - now()
+            if lease is not None or left <= 0:
+                return lease
+            await asyncio.sleep(min(left, pause * self._jitter()))
+            pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def renew(self, lease: Lease) -> bool:
+        """See :meth:`LockProvider.renew`."""
+        return await _changed(self._apart(), _RENEW, _key(lease) | {"ttl": lease.ttl})
+
+    async def release(self, lease: Lease) -> bool:
+        """See :meth:`LockProvider.release`."""
+        return await _changed(self._apart(), _RELEASE, _key(lease))
+
+    async def _tried(self, database: Database, name: str, ttl: float) -> Lease | None:
+        """Try once. A cancellation waits for the outcome, and gives back what was taken."""
+        trial = asyncio.ensure_future(self._take(database, name, ttl))
+        try:
+            return await asyncio.shield(trial)
+        except asyncio.CancelledError:
+            await finish(_undone(database, trial))
+            raise
+
+    async def _take(self, database: Database, name: str, ttl: float) -> Lease | None:
+        owner = self._random.bytes(OWNER_BYTES).hex()
+        row = _upsert.insert(database.dialect, leases).values(name=name, owner=owner, token=1, expires_at=_UNTIL)
+        statement = row.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"owner": row.excluded.owner, "token": leases.c.token + 1, "expires_at": row.excluded.expires_at},
+            where=leases.c.expires_at <= database_now(),
+        ).returning(leases.c.token)
+        async with database.committing(LocksUnavailable, alone=True) as connection:
+            token = (await connection.execute(statement, {"ttl": ttl})).scalar_one_or_none()
+        return None if token is None else Lease(name=name, owner=owner, token=token, ttl=ttl)
+
+    def _apart(self) -> Database:
+        """The database, provided that a statement outside the task's own transaction can go on beside it.
+
+        :raises LocksUnavailable: it would wait for the very transaction that waits for it.
+        """
+        database = self._ready()
+        if database.one_writer and database.in_transaction:
+            raise LocksUnavailable(
+                "on SQLite no lease can be taken or given back inside a transaction",
+                mend="acquire it before the transaction begins and release it after the end",
+            )
+        return database
+
+    def _jitter(self) -> float:
+        """Between a half and one."""
+        return 0.5 + self._random.bytes(1)[0] / 512
+
+
+async def _undone(database: Database, trial: asyncio.Task[Lease | None]) -> None:
+    """Wait for a try that nobody waits for any more, and give back what it took."""
+    await asyncio.wait([trial])
+    if trial.cancelled() or trial.exception() is not None:
+        return
+    lease = trial.result()
+    if lease is not None:
+        await _changed(database, _RELEASE, _key(lease))
+
+
+async def _changed(database: Database, statement: Any, parameters: dict[str, Any]) -> bool:
+    async with database.committing(LocksUnavailable, alone=True) as connection:
+        return bool((await connection.execute(statement, parameters)).rowcount > 0)
+
+
+def _key(lease: Lease) -> dict[str, Any]:
+    return {"of": lease.name, "holder": lease.owner, "fence": lease.token}
+
+
+def lock_provider(settings: SqlSettings, context: AdapterContext) -> SqlLockProvider:
+    """The factory that the manifest names."""
+    return SqlLockProvider(database_of(settings, context), random=context.random)
+
+
+_: type[LockProvider] = SqlLockProvider

@@ -1,0 +1,44 @@
+"""Accounts, sessions and refresh tokens in one database."""
+
+from __future__ import annotations
+
+from tradesense.adapters.sql._database import Database
+from tradesense.adapters.sql._room import Room, database_of
+from tradesense.adapters.sql._sessions import SqlRefreshTokens, SqlSessions
+from tradesense.adapters.sql._users import SqlUsers
+from tradesense.adapters.sql.settings import SqlSettings
+from tradesense.core.identity.ports import IdentityStore
+from tradesense.plugins.manifest import AdapterContext
+
+
+class SqlIdentityStore(Room):
+    """See :class:`IdentityStore`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._users = SqlUsers(self._ready)
+        self._sessions = SqlSessions(self._ready)
+        self._refresh_tokens = SqlRefreshTokens(self._ready)
+
+    @property
+    def users(self) -> SqlUsers:
+        """See :attr:`IdentityStore.users`."""
+        return self._users
+
+    @property
+    def sessions(self) -> SqlSessions:
+        """See :attr:`IdentityStore.sessions`."""
+        return self._sessions
+
+    @property
+    def refresh_tokens(self) -> SqlRefreshTokens:
+        """See :attr:`IdentityStore.refresh_tokens`."""
+        return self._refresh_tokens
+
+
+def identity_store(settings: SqlSettings, context: AdapterContext) -> SqlIdentityStore:
+    """The factory that the manifest names."""
+    return SqlIdentityStore(database_of(settings, context))
+
+
+_: type[IdentityStore] = SqlIdentityStore
