@@ -74,20 +74,28 @@ def adapters(room: str) -> str:
 def settings(section: str) -> str:
     """Every setting of one section of the schema, or of an adapter's."""
     if section == "adapters":
-        seen: dict[str, type[msgspec.Struct]] = {}
-        for offer in load().registry.offers():
-            if offer.distribution == "tradesense":
-                seen.setdefault(offer.adapter.settings_section, offer.adapter.settings)
-        parts = [
-            f"#### `[{name}]`\n\n{_table(kind, name)}" for name, kind in sorted(seen.items()) if kind.__struct_fields__
-        ]
-        return "\n".join(parts)
+        return _adapters_settings()
     kinds = {"": schema.Settings} | {field.name: field.type for field in msgspec.structs.fields(schema.Settings)}
     return _table(kinds[section], section)
 
 
+def _adapters_settings() -> str:
+    """The sections of all adapters; where several share one, every setting of any of them, once."""
+    rows: dict[str, list[str]] = {}
+    for offer in load().registry.offers():
+        if offer.distribution == "tradesense":
+            section = offer.adapter.settings_section
+            known = rows.setdefault(section, [])
+            known.extend(row for row in _table(offer.adapter.settings, section).splitlines() if row not in known)
+    tables = {name: "\n".join(table) for name, table in sorted(rows.items()) if len(table) > len(HEAD)}
+    return "\n".join(f"#### `[{name}]`\n\n{table}\n" for name, table in tables.items())
+
+
+HEAD = ("| setting | type | default | meaning |", "|---|---|---|---|")
+
+
 def _table(kind: type[msgspec.Struct], section: str) -> str:
-    rows = ["| setting | type | default | meaning |", "|---|---|---|---|"]
+    rows = [*HEAD]
     meanings = _attribute_docs(kind)
     for field in msgspec.structs.fields(kind):
         key = f"{section}.{field.name}" if section else field.name
