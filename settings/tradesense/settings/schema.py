@@ -137,6 +137,8 @@ class TelemetrySettings(Section, frozen=True, kw_only=True):
     """Who is told of alerts: an ``AlertNotifier``."""
     sample_ratio: Ratio = 0.01
     """The part of new traces that is recorded; a caller's own decision is followed."""
+    public_metrics: bool | None = None
+    """Whether anyone may read ``/metrics``; when nobody says, only in development and testing."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least level that is logged."""
     log_format: Literal["json", "console"] = "json"

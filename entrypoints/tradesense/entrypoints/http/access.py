@@ -1,0 +1,80 @@
+"""The access log: one line a request, rendered without a logging framework in between."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+
+from tradesense.core.ambient import Clock
+from tradesense.entrypoints.http.exchange import Exchange
+from tradesense.entrypoints.logs import line, visible
+from tradesense.settings.schema import TelemetrySettings
+
+STDERR = 2
+SERVER_ERROR = 500
+CLIENT_CLOSED = 499
+"""What the log says where the client went away before it had an answer."""
+MOST = 256
+"""Characters of a path or a user agent."""
+
+
+class Line(msgspec.Struct, kw_only=True):
+    """One request. The query is not part of it: it is where tokens turn up by mistake (ASVS 14.2.1)."""
+
+    timestamp: datetime
+    level: str
+    event: str = "request"
+    correlation_id: str
+    trace_id: str
+    method: str
+    path: str
+    route: str
+    status: int
+    duration_ms: float
+    client: str
+    user: str = ""
+    user_agent: str = ""
+
+
+class AccessLog:
+    """Writes to a file descriptor, standard error when left out. A line that cannot be written is dropped."""
+
+    def __init__(self, settings: TelemetrySettings, clock: Clock, *, descriptor: int = STDERR) -> None:
+        self._clock = clock
+        self._descriptor = descriptor
+        self._as_text = settings.log_format == "console"
+        self._from_status = 0 if settings.log_level in {"debug", "info"} else SERVER_ERROR
+        """The least status that is logged: with a high log level only what is the server's fault."""
+
+    def write(self, exchange: Exchange, route: str, seconds: float) -> None:
+        """Log one request that is over."""
+        status = exchange.status or CLIENT_CLOSED
+        if status < self._from_status:
+            return
+        entry = Line(
+            timestamp=self._clock.now(),
+            level="error" if status >= SERVER_ERROR else "info",
+            correlation_id=exchange.correlation_id,
+            trace_id=exchange.trace.trace_id,
+            method=exchange.method[:16],
+            path=exchange.path[:MOST],
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+            client=exchange.address,
+            user=exchange.principal.user_id if exchange.principal else "",
+            user_agent=exchange.headers.get(b"user-agent", b"")[:MOST].decode("latin-1"),
+        )
+        text = _text(entry).encode("utf-8", "replace") if self._as_text else line(entry)
+        with suppress(OSError):  # a full disk must not become a failed request
+            os.write(self._descriptor, text + b"\n")
+
+
+def _text(entry: Line) -> str:
+    return (
+        f"{entry.timestamp:%H:%M:%S} {entry.status} {visible(entry.method)} {visible(entry.path)} "
+        f"{entry.duration_ms:.1f} ms {entry.correlation_id}"
+    )

@@ -1,0 +1,92 @@
+"""The HTTP application over open services."""
+
+from __future__ import annotations
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+from tradesense.entrypoints.http import (
+    audit,
+    cache,
+    config,
+    flags,
+    identity,
+    openapi,
+    plugins,
+    secrets,
+    telemetry,
+    users,
+)
+from tradesense.entrypoints.http.access import STDERR, AccessLog
+from tradesense.entrypoints.http.codec import SecretSchema, StrictRequest, as_it_is, is_secret
+from tradesense.entrypoints.http.front import Front
+from tradesense.entrypoints.http.guards import authorize, inventory
+from tradesense.entrypoints.http.handling import HANDLERS, tell
+from tradesense.entrypoints.http.observe import Observe
+from tradesense.entrypoints.http.readiness import Readiness
+from tradesense.entrypoints.http.routing import Templates
+from tradesense.entrypoints.http.site import Site
+from tradesense.entrypoints.services import Services
+from tradesense.settings.schema import Settings
+
+DIRECT = {("GET", "/health/live"): telemetry.answer_alive}
+"""Routes that are answered before Litestar sees them."""
+
+
+def create_app(services: Services, *, readiness: Readiness | None = None, log_to: int = STDERR) -> Observe:
+    """The ASGI application. It opens and closes nothing: that is for who made ``services``.
+
+    :param readiness: the server's, which tells it when it is about to stop.
+    :param log_to: the file descriptor of the access log.
+    :raises ConfigurationError: a route declares no guard, or a setting of ``[http]`` cannot be used.
+    """
+    settings = services.settings
+    site = Site(settings)
+    routes = create_routes(settings, site)
+    return Observe(
+        Front(routes, settings.http, DIRECT),
+        services=services,
+        site=site,
+        readiness=readiness or Readiness(services.health, services.clock),
+        templates=Templates(routes),
+        log=AccessLog(settings.telemetry, services.clock, descriptor=log_to),
+    )
+
+
+def create_routes(settings: Settings, site: Site) -> Litestar:
+    """The rooms' routes, each with its guard.
+
+    :raises ConfigurationError: one has none.
+    """
+    app = Litestar(
+        route_handlers=_handlers(settings),
+        before_request=authorize,
+        after_exception=[tell],
+        exception_handlers=HANDLERS,
+        request_class=StrictRequest,
+        type_decoders=[(is_secret, as_it_is)],
+        openapi_config=openapi.config(site),
+        plugins=[SecretSchema()],
+        logging_config=None,
+        request_max_body_size=None,
+        debug=False,
+    )
+    inventory(app)
+    return app
+
+
+def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
+    handlers = [
+        *identity.ROUTES,
+        *users.ROUTES,
+        *secrets.ROUTES,
+        *flags.ROUTES,
+        *config.ROUTES,
+        *cache.ROUTES,
+        *audit.ROUTES,
+        *plugins.ROUTES,
+        *telemetry.routes(settings),
+    ]
+    for handler in handlers:
+        openapi.describe(handler)
+    return handlers

@@ -1,0 +1,112 @@
+"""Receiving a body: JSON alone, bounded in size, time and depth, before anything is parsed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from litestar.types import HTTPReceiveMessage, Receive
+
+from tradesense.entrypoints.http import problems
+from tradesense.entrypoints.http.exchange import Exchange
+from tradesense.entrypoints.http.problems import Refused
+
+READ_SECONDS = 10.0
+"""How long a whole body may take to arrive."""
+
+_MEDIA_TYPE = re.compile(rb"application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_OPENING = frozenset(b"[{")
+_LARGEST_LENGTH = 18
+"""Digits of a Content-Length that are looked at; more are too many bytes in any case."""
+
+
+class JsonBody:
+    """Reads bodies of at most ``most`` bytes that nest at most ``depth`` deep."""
+
+    def __init__(self, *, most: int, depth: int) -> None:
+        self._most = most
+        self._depth = depth
+        self._too_large = f"a body has at most {most} bytes"
+
+    async def received(self, exchange: Exchange, receive: Receive, *, expected: bool) -> Receive:
+        """A ``receive`` that gives the whole body at once.
+
+        :param expected: whether the method means something by a body; if not, one is neither read nor looked at.
+        :raises Refused: 413, 415, 408, or 400 for a depth above the bound or a body that broke off.
+        """
+        headers = exchange.headers
+        length = headers.get(b"content-length", b"")
+        if len(length) > _LARGEST_LENGTH or (length and int(length) > self._most):
+            raise Refused(problems.BODY_TOO_LARGE, self._too_large, headers={"Connection": "close"})
+        if not expected:
+            return receive
+        empty = length in {b"", b"0"} and b"transfer-encoding" not in headers
+        _check_kind(headers, empty=empty)
+        if empty:
+            return receive
+        body = await self._read(receive)
+        if deeper_than(self._depth, body):
+            raise Refused(problems.TOO_DEEP, f"JSON nests at most {self._depth} deep")
+        return _replay(body, receive)
+
+    async def _read(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise Refused(problems.MALFORMED_REQUEST, "the body broke off")
+                    part = message["body"]
+                    size += len(part)
+                    if size > self._most:
+                        raise Refused(problems.BODY_TOO_LARGE, self._too_large, headers={"Connection": "close"})
+                    parts.append(part)
+                    if not message["more_body"]:
+                        return b"".join(parts)
+        except TimeoutError as error:
+            raise Refused(
+                problems.BODY_TIMEOUT, f"a body arrives within {READ_SECONDS:g} s", headers={"Connection": "close"}
+            ) from error
+
+
+def _check_kind(headers: dict[bytes, bytes], *, empty: bool) -> None:
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        raise Refused(
+            problems.UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not taken", headers={"Accept-Encoding": "identity"}
+        )
+    kind = headers.get(b"content-type")
+    if kind is None and empty:
+        return
+    if kind is None or not _MEDIA_TYPE.fullmatch(kind):
+        raise Refused(
+            problems.UNSUPPORTED_MEDIA_TYPE,
+            "send application/json, or a +json type, in UTF-8",
+            headers={"Accept": "application/json"},
+        )
+
+
+def deeper_than(most: int, body: bytes) -> bool:
+    """Whether JSON text nests deeper than ``most``. Text that is no JSON may pass for deep; no deep JSON is missed."""
+    if body.count(b"[") + body.count(b"{") <= most:
+        return False
+    depth = 0
+    for byte in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+        depth += 1 if byte in _OPENING else -1
+        if depth > most:
+            return True
+    return False
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body once; after that, what the server says, such as that the client went away."""
+    left: list[HTTPReceiveMessage] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> HTTPReceiveMessage:
+        return left.pop() if left else await receive()  # type: ignore[return-value]  # HTTP messages only
+
+    return replayed

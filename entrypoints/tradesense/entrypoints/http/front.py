@@ -1,0 +1,115 @@
+"""What no route would take is refused here, before anything is parsed (ASVS 3.5.2, 5.2.3, 15.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from litestar.types import ASGIApp, Message, Receive, Send
+
+from tradesense.entrypoints.http import headers as answers
+from tradesense.entrypoints.http import problems
+from tradesense.entrypoints.http.body import JsonBody
+from tradesense.entrypoints.http.exchange import Exchange, in_scope
+from tradesense.entrypoints.http.observe import send_answer
+from tradesense.entrypoints.http.problems import Refused
+from tradesense.settings.schema import HttpSettings
+
+MAX_HEADERS = 16 * 1024
+"""Bytes of all names and values."""
+MAX_QUERY = 8 * 1024
+MAX_PARAMETERS = 100
+
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+PROBES = "/health/"
+"""Asked by address, not by name, by what watches over the server."""
+
+SINGULAR = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"if-match",
+        b"if-none-match",
+        b"origin",
+        b"sec-fetch-site",
+        b"x-csrf-token",
+    }
+)
+"""Headers that mean nothing, or something dangerous, when they come twice."""
+
+Direct = Callable[[Exchange, Send], Awaitable[None]]
+"""Answers a route without Litestar, for those that are asked most."""
+
+
+class Front:
+    """The second layer, inside :class:`~.observe.Observe`."""
+
+    def __init__(self, app: ASGIApp, settings: HttpSettings, direct: Mapping[tuple[str, str], Direct]) -> None:
+        self._app = app
+        self._direct = direct
+        self._body = JsonBody(most=settings.max_body, depth=settings.max_json_depth)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Refuse, answer directly, or hand on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = in_scope(scope)
+        method = exchange.method
+        if (direct := self._direct.get((method, exchange.path))) is not None:
+            await direct(exchange, send)
+            return
+        try:
+            _check_head(exchange, scope["query_string"])
+            receive = await self._body.received(exchange, receive, expected=method in UNSAFE)
+        except Refused as refusal:
+            answer = problems.answer_to(refusal, correlation_id=exchange.correlation_id)
+            await send_answer(answer, send)
+            return
+        if method == "HEAD":
+            scope["method"], send = "GET", _headless(send)
+        elif method == "OPTIONS" and _is_preflight(exchange):
+            await _answer_preflight(send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _check_head(exchange: Exchange, query: bytes) -> None:
+    headers = exchange.headers
+    if twice := exchange.twice & SINGULAR:
+        names = ", ".join(sorted(name.decode("latin-1") for name in twice))
+        raise Refused(problems.MALFORMED_REQUEST, f"sent more than once: {names}")
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADERS:
+        raise Refused(problems.HEADERS_TOO_LARGE, f"all headers together have at most {MAX_HEADERS} bytes")
+    host = headers.get(b"host", b"")
+    if not exchange.site.knows_host(host) and not exchange.path.startswith(PROBES):
+        raise Refused(problems.UNKNOWN_HOST)
+    if query:
+        if len(query) > MAX_QUERY:
+            raise Refused(problems.QUERY_TOO_LONG, f"a query has at most {MAX_QUERY} bytes")
+        if query.count(b"&") >= MAX_PARAMETERS:
+            raise Refused(problems.MALFORMED_REQUEST, f"a query has at most {MAX_PARAMETERS} parameters")
+
+
+def _is_preflight(exchange: Exchange) -> bool:
+    headers = exchange.headers
+    return b"access-control-request-method" in headers and headers.get(b"origin") in exchange.site.foreign_origins
+
+
+async def _answer_preflight(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": answers.preflight()})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _headless(send: Send) -> Send:
+    """HEAD is GET without the body (RFC 9110, section 9.3.2)."""
+
+    async def without_body(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return without_body

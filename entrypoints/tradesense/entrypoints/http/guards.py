@@ -1,0 +1,150 @@
+"""Who may call which route. Every handler declares exactly one guard; without one the application does not start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Litestar, Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from tradesense.core.audit.models import Outcome
+from tradesense.core.audit.service import Event
+from tradesense.core.errors import ConfigurationError, Denied, PermissionDenied, TokenRefused, Unauthenticated
+from tradesense.core.identity.models import Principal, Via
+from tradesense.core.identity.permissions import permits
+from tradesense.entrypoints.http import csrf
+from tradesense.entrypoints.http.exchange import Exchange, current
+from tradesense.entrypoints.http.front import UNSAFE
+
+log = structlog.stdlib.get_logger("tradesense.http")
+
+OPT = "guard"
+"""The name under which a handler's guard lies in its ``opt``."""
+
+PUBLIC = "public"
+AUTHENTICATED = "authenticated"
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """What a route asks of its caller: nothing, to be known, or a permission."""
+
+    need: str
+
+    @property
+    def sentence(self) -> str:
+        """The guard in words, for OpenAPI."""
+        if self.need == PUBLIC:
+            return "Anyone may call this."
+        if self.need == AUTHENTICATED:
+            return "Needs an authenticated caller."
+        return f"Needs the permission `{self.need}`."
+
+
+def public() -> dict[str, Any]:
+    """The ``opt`` of a route that anyone may call."""
+    return {OPT: Guard(PUBLIC)}
+
+
+def authenticated() -> dict[str, Any]:
+    """The ``opt`` of a route that any authenticated caller may call."""
+    return {OPT: Guard(AUTHENTICATED)}
+
+
+def guard(permission: str) -> dict[str, Any]:
+    """The ``opt`` of a route that needs ``permission``, as in ``secrets:read``."""
+    return {OPT: Guard(permission)}
+
+
+class Entry(msgspec.Struct, frozen=True, order=True):
+    """One route in the inventory."""
+
+    path: str
+    method: str
+    guard: str
+
+
+def inventory(app: Litestar) -> tuple[Entry, ...]:
+    """Every route with its guard, by path.
+
+    :raises ConfigurationError: a route has no guard, or has something in place of :func:`authorize`.
+    """
+    entries: list[Entry] = []
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            raise ConfigurationError(f"the route {route.path} is not HTTP and has no guard")
+        for handler in route.route_handlers:
+            if not _answers_options_alone(handler):
+                entries += _entries(route.path_format, handler)
+    return tuple(sorted(entries))
+
+
+def _entries(path: str, handler: HTTPRouteHandler) -> list[Entry]:
+    declared = handler.opt.get(OPT)
+    if not isinstance(declared, Guard):
+        raise ConfigurationError(f"the route {path} declares no guard", mend="give it `opt=guard(...)`")
+    if handler.resolve_before_request() is not authorize:
+        raise ConfigurationError(f"the route {path} replaces its guard", mend="remove its before_request")
+    return [Entry(path, method, declared.need) for method in sorted(handler.http_methods)]
+
+
+def _answers_options_alone(handler: HTTPRouteHandler) -> bool:
+    """Litestar adds such a handler to every route; it says which methods there are and nothing more."""
+    return handler.http_methods == {"OPTIONS"} and not handler.opt
+
+
+async def authorize(request: Request[Any, Any, Any]) -> None:
+    """Run before every handler.
+
+    :raises Unauthenticated: the route needs a caller, and there is none.
+    :raises PermissionDenied: the caller may not.
+    :raises CsrfRefused: the caller's cookie came without proof that our own page sent it.
+    :raises AuditUnavailable: a refusal could not be recorded.
+    """
+    handler = request.route_handler
+    declared = handler.opt.get(OPT)
+    if not isinstance(declared, Guard):
+        if _answers_options_alone(handler):
+            return
+        raise PermissionDenied("the route declares no guard")
+    if declared.need == PUBLIC:
+        return
+    exchange = current(request)
+    principal = exchange.principal = await authenticate(exchange)
+    try:
+        if principal.via is Via.COOKIE and exchange.method in UNSAFE:
+            csrf.check(exchange, principal.session_id)
+        if declared.need != AUTHENTICATED and not permits(principal.permissions, declared.need):
+            raise PermissionDenied(f"this needs the permission {declared.need}")
+    except Denied as error:
+        await _note(exchange, handler, declared, error)
+        raise
+
+
+async def authenticate(exchange: Exchange) -> Principal:
+    """Who is asking, by bearer token or by session cookie. With both, the token counts (SECURITY R22).
+
+    :raises Unauthenticated: neither is there, or the one that counts is not accepted.
+    """
+    sessions = exchange.services.sessions
+    cookie = exchange.cookie(exchange.site.cookies.session)
+    authorization = exchange.headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise TokenRefused("only Bearer is taken in Authorization")
+        if cookie:
+            log.warning("bearer token and session cookie in one request", counted="bearer")
+        return await sessions.by_bearer(token.strip().decode("latin-1"))
+    if not cookie:
+        raise Unauthenticated
+    return await sessions.by_cookie(cookie)
+
+
+async def _note(exchange: Exchange, handler: HTTPRouteHandler, declared: Guard, error: Denied) -> None:
+    template = min(handler.paths)
+    detail = {"needs": declared.need, "reason": error.code}
+    event = Event("identity.denied", f"{exchange.method} {template}", exchange.actor, exchange.correlation_id, detail)
+    await exchange.services.trail.note(event, Outcome.DENIED)

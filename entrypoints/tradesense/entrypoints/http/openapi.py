@@ -1,0 +1,58 @@
+"""The OpenAPI 3.1 document: generated from the routes, with the guard of each said in words."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Server
+
+from tradesense.entrypoints.http.guards import OPT, PUBLIC, Guard, public
+from tradesense.entrypoints.http.site import Site
+
+BY_COOKIE, BY_TOKEN, CSRF = "session", "bearer", "csrf"
+
+
+def config(site: Site) -> OpenAPIConfig:
+    """How the document is made and where it lies: ``/schema/openapi.json``."""
+    return OpenAPIConfig(
+        title="TradeSense",
+        version="1",
+        description="The backend that every service needs first.",
+        servers=[Server(url=site.base_url)],
+        components=Components(
+            security_schemes={
+                BY_COOKIE: SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="cookie",
+                    name=site.cookies.session,
+                    description="The session of a browser. Unsafe methods need the header X-CSRF-Token as well.",
+                ),
+                BY_TOKEN: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                CSRF: SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="header",
+                    name="X-CSRF-Token",
+                    description="From GET /api/v1/auth/csrf or the answer to a login.",
+                ),
+            }
+        ),
+        openapi_router=Router("/schema", route_handlers=[], opt=public(), include_in_schema=False),
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        use_handler_docstrings=True,
+    )
+
+
+def describe(handler: HTTPRouteHandler) -> None:
+    """Say the guard in the handler's description, and which schemes satisfy it."""
+    declared = handler.opt.get(OPT)
+    if not isinstance(declared, Guard):
+        return
+    text = " ".join((handler.fn.__doc__ or "").split())
+    handler.description = f"{text} {declared.sentence}".strip()
+    if declared.need == PUBLIC:
+        handler.security = None
+    else:
+        unsafe = bool(handler.http_methods - {"GET"})
+        handler.security = [{BY_COOKIE: [], **({CSRF: []} if unsafe else {})}, {BY_TOKEN: []}]

@@ -1,0 +1,78 @@
+"""Identity: accounts, for administrators."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from tradesense.core.errors import PermissionDenied
+from tradesense.core.identity.models import USER, User
+from tradesense.core.identity.permissions import ROLES, permits
+from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.http.codec import Body
+from tradesense.entrypoints.http.exchange import Exchange, current
+from tradesense.entrypoints.http.guards import guard
+from tradesense.entrypoints.http.identity import Email
+
+
+class NewUser(Body, frozen=True, kw_only=True):
+    """An account to be made."""
+
+    email: Email
+    password: Secret
+    roles: tuple[str, ...] = (USER,)
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """An account, as administrators see it."""
+
+    id: str
+    email: str
+    roles: tuple[str, ...]
+    disabled: bool
+    created_at: datetime
+
+
+class Accounts(Struct, frozen=True, kw_only=True):
+    """A page of accounts."""
+
+    items: tuple[Account, ...]
+    cursor: str | None
+
+
+@get("/api/v1/users", opt=guard("users:read"), tags=["users"])
+async def users(
+    request: Request[Any, Any, Any], role: str = "", cursor: str | None = None, limit: int = 100
+) -> Accounts:
+    """A page of accounts, only those with ``role`` where one is given."""
+    page = await current(request).services.accounts.list(role=role, cursor=cursor, limit=limit)
+    return Accounts(items=tuple(_account(user) for user in page.items), cursor=page.cursor)
+
+
+@post("/api/v1/users", opt=guard("users:write"), status_code=201, tags=["users"])
+async def create_user(request: Request[Any, Any, Any], data: NewUser) -> Account:
+    """Make an account. Nobody can give a role that permits more than they may themselves."""
+    here = current(request)
+    _check_grant(here, data.roles)
+    user = await here.services.accounts.create(
+        data.email, data.password, roles=data.roles, actor=here.actor, correlation_id=here.correlation_id
+    )
+    return _account(user)
+
+
+def _check_grant(here: Exchange, roles: tuple[str, ...]) -> None:
+    held = here.caller().permissions
+    for role in roles:
+        if not all(permits(held, permission) for permission in ROLES.get(role, ())):
+            raise PermissionDenied(f"the role {role!r} permits more than you may", mend="ask an administrator")
+
+
+def _account(user: User) -> Account:
+    return Account(id=user.id, email=user.email, roles=user.roles, disabled=user.disabled, created_at=user.created_at)
+
+
+ROUTES: tuple[HTTPRouteHandler, ...] = (users, create_user)
