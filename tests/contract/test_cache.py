@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 import pytest
 
 import contracted
+from tradesense.adapters.redis import _client as redis
 from tradesense.core.cache import Backplane, CacheStore, LockProvider, RateLimiter
+from tradesense.core.sensitive import Secret
 from tradesense.core.testing import (
     BackplaneContract,
     CacheStoreContract,
@@ -69,3 +73,44 @@ class TestMemoryLimiterInRealTime(RateLimiterContract):
     def adapter(self):
         platform = contracted.context()
         return lambda: contracted.build(contracted.manifest("memory", RateLimiter), platform)
+
+
+class OnValkey:
+    """Adapters over one Valkey, whose connections the platform shares and opens first."""
+
+    @pytest.fixture
+    async def adapter(self, valkey_url, unique_prefix):
+        async with self._adapters(valkey_url, unique_prefix) as adapters:
+            yield adapters
+
+    @pytest.fixture
+    async def unreachable(self, valkey, unique_prefix, fault_proxy):
+        async with (
+            fault_proxy(valkey.host, valkey.port) as proxy,
+            self._adapters(f"redis://{proxy.host}:{proxy.port}/0", unique_prefix) as adapters,
+        ):
+            await proxy.down()
+            yield adapters
+
+    @asynccontextmanager
+    async def _adapters(self, url, prefix):
+        platform, manifest = contracted.context(), contracted.manifest("redis", self.port)
+        settings = {"url": Secret(url), "prefix": f"{prefix}:", "timeout": 5.0}
+        async with redis.shared(manifest.settings(**settings), platform):
+            yield lambda: contracted.build(manifest, platform, **settings)
+
+
+class TestRedisCache(OnValkey, CacheStoreContract):
+    capabilities = contracted.manifest("redis", CacheStore).capabilities
+
+
+class TestRedisBackplane(OnValkey, BackplaneContract):
+    capabilities = contracted.manifest("redis", Backplane).capabilities
+
+
+class TestRedisLocks(OnValkey, LockProviderContract):
+    capabilities = contracted.manifest("redis", LockProvider).capabilities
+
+
+class TestRedisLimiter(OnValkey, RateLimiterContract):
+    capabilities = contracted.manifest("redis", RateLimiter).capabilities

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 import contracted
-from tradesense.core.secrets import SecretStore
-from tradesense.core.testing import SecretStoreContract
+from tradesense.adapters.env._names import variable
+from tradesense.core.secrets import Aead, KeyEncryption, SecretStore
+from tradesense.core.sensitive import Secret
+from tradesense.core.testing import AeadContract, KeyEncryptionContract, SecretStoreContract
 from tradesense.core.transactions import Transactions
 
 MEMORY = contracted.manifest("memory", SecretStore)
@@ -26,3 +30,91 @@ class TestMemorySecrets(SecretStoreContract):
     @pytest.fixture
     def transactions(self, platform):
         return lambda _: contracted.build(contracted.manifest("memory", Transactions), platform)
+
+
+class TestEnvSecrets(SecretStoreContract):
+    capabilities = contracted.manifest("env", SecretStore).capabilities
+
+    @pytest.fixture
+    def seed(self):
+        return {
+            "a": "one letter",
+            "db": "a path",
+            "db/password": "a path below it",
+            "db-b/password": "between two letters",
+            "db.b/password": "Zürich 漢字 𝄞 \r\n\t \"'\\",
+            "db_b/password": "",
+            "db0/x--y": " spaced ",
+            "team-a/0": "x" * 65_536,
+        }
+
+    @pytest.fixture
+    def adapter(self, seed, monkeypatch):
+        for path, value in seed.items():
+            monkeypatch.setenv(f"TRADESENSE_SECRET_{variable(path)}", value)
+        return lambda: contracted.build(contracted.manifest("env", SecretStore), contracted.context())
+
+
+class TestLocalKeys(KeyEncryptionContract):
+    capabilities = contracted.manifest("local", KeyEncryption).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        key = Secret(base64.b64encode(bytes(range(32))))
+        return lambda: contracted.build(contracted.manifest("local", KeyEncryption), contracted.context(), root_key=key)
+
+
+class TestLocalKeysFromAPassphrase(KeyEncryptionContract):
+    @pytest.fixture
+    def adapter(self, monkeypatch):
+        monkeypatch.setattr("tradesense.adapters.local.secrets.ROUNDS", 1000)
+        settings = {"root_key": Secret("correct horse battery staple"), "salt": "salt of these tests", "key_id": "k2"}
+        return lambda: contracted.build(contracted.manifest("local", KeyEncryption), contracted.context(), **settings)
+
+
+class TestLocalAead(AeadContract):
+    capabilities = contracted.manifest("local", Aead).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("local", Aead), contracted.context())
+
+
+def test_R50_the_cipher_is_aes_256_gcm():
+    """The fourth test case for 256-bit keys of the specification that GCM was submitted with (case 16)."""
+    key = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
+    nonce = bytes.fromhex("cafebabefacedbaddecaf888")
+    plaintext = bytes.fromhex(
+        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+        "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+    )
+    associated = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+    sealed = bytes.fromhex(
+        "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+        "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+        "76fc6ece0f4e1768cddf8853bb2d551b"
+    )
+    aead = contracted.build(contracted.manifest("local", Aead), contracted.context())
+    assert aead.seal(key, nonce, plaintext, associated) == sealed
+    assert aead.open(key, nonce, sealed, associated) == plaintext
+
+
+class TestVaultSecrets(SecretStoreContract):
+    capabilities = contracted.manifest("vault", SecretStore).capabilities
+
+    @pytest.fixture
+    def adapter(self, openbao):
+        openbao.request("POST", f"{openbao.mount}/config", {"max_versions": 100})
+        return lambda: self._store(openbao)
+
+    @pytest.fixture
+    def unreachable(self, openbao):
+        return lambda: self._store(openbao, url="http://127.0.0.1:1")
+
+    @pytest.fixture
+    def denied(self, openbao):
+        return lambda: self._store(openbao, token=Secret("nobody"))
+
+    def _store(self, openbao, **changed):
+        settings = {"url": openbao.address, "token": Secret(openbao.token), "mount": openbao.mount} | changed
+        return contracted.build(contracted.manifest("vault", SecretStore), contracted.context(), **settings)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,6 +14,8 @@ from tradesense.core.ambient import Clock
 from tradesense.core.errors import AdapterClosed, Unavailable
 from tradesense.core.testing.base import Make, opened
 from tradesense.core.transactions import Transactions
+
+T = TypeVar("T")
 
 Advance = Callable[[float], None]
 """Lets a number of seconds pass, for adapters that take a Clock."""
@@ -76,6 +78,17 @@ async def interrupt(call: Callable[[], Awaitable[object]]) -> None:
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+@asynccontextmanager
+async def started(call: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T]]:
+    """Run ``call`` beside the body, and no longer than it."""
+    task = asyncio.create_task(call)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def refuse_when_unreachable(make: Make[Any] | None, error: type[Unavailable], calls: Calls) -> None:

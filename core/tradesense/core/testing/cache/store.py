@@ -76,15 +76,16 @@ class CacheStoreContract(Contract):
 
     async def test_an_expired_value_is_never_served(self, adapter: Make[CacheStore], advance: Advance | None) -> None:
         async with opened(adapter()) as store:
-            one, two = fresh(), fresh()
+            # A key of its own for each way to ask: an adapter may drop what it finds expired.
+            many, again, counted, late, one = (fresh() for _ in range(5))
+            await store.set_many({many: b"x", again: b"x", counted: b"x", late: b"x"}, SHORT)
             await store.set(one, b"x", SHORT)
-            await store.set_many({two: b"x"}, SHORT)
             assert await store.get(one) == b"x"
             await self._until_gone(store, one, SHORT, advance)
-            await self._until_gone(store, two, SHORT, None)
-            assert await store.get_many([one, two]) == {}
-            assert await store.expire(one, LONG) is False
-            assert await store.delete(one, two) == 0
+            assert await store.get_many([many]) == {}
+            assert await store.expire(again, LONG) is False
+            assert await store.delete(counted) == 0
+            assert await store.get(late) is None
 
     async def test_a_value_lasts_to_the_millisecond(self, adapter: Make[CacheStore], advance: Advance | None) -> None:
         async with opened(adapter()) as store:
