@@ -15,8 +15,6 @@ from tradesense.core.ambient import Clock
 from tradesense.core.cache.ports import CacheStore
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
-__all__ = ("MemoryBackplane", "MemoryCache", "MemoryLimiter", "MemoryLocks", "backplane", "limiter", "locks", "store")
-
 
 class _Entries:
     """Value and end by key, the least recently read first."""
