@@ -46,16 +46,14 @@ R55 = {
 
 
 @pytest.mark.parametrize(("change", "key", "message"), R55.values(), ids=R55)
-def test_R55_production_refuses(wrong, production, change, key: str, message: str):  # noqa: N802  # the row's id
+def test_R55_production_refuses(wrong, production, change, key: str, message: str):
     found = wrong({**production, **change})
     assert list(found) == [key]
     assert message in found[key].message
     assert all(value not in found[key].line() for name, value in production.items() if "KEY" in name)
 
 
-def test_R55_production_refuses_a_settings_file_that_everybody_can_read(  # noqa: N802  # the row's id
-    loads, wrong, production, tmp_path: Path
-):
+def test_R55_production_refuses_a_settings_file_that_everybody_can_read(loads, wrong, production, tmp_path: Path):
     toml = "[http]\nport = 80\n"
     assert loads(production, toml)
     file = tmp_path / "own.toml"
@@ -65,9 +63,7 @@ def test_R55_production_refuses_a_settings_file_that_everybody_can_read(  # noqa
     assert found["settings"].mend == f"chmod o-r {file}"
 
 
-def test_R55_production_refuses_a_key_file_that_everybody_can_read(  # noqa: N802  # the row's id
-    loads, wrong, production, tmp_path: Path
-):
+def test_R55_production_refuses_a_key_file_that_everybody_can_read(loads, wrong, production, tmp_path: Path):
     file = tmp_path / "token"
     file.write_text("x")
     environ = {
@@ -152,3 +148,9 @@ def test_a_base_url_is_an_address(wrong, url: str):
 @pytest.mark.parametrize("network", ["proxy", "10.0.0.1/8", "10.0.0.0/33"])
 def test_a_proxy_is_a_network(wrong, network: str):
     assert "is not a network" in wrong(TRADESENSE_HTTP__TRUSTED_PROXIES=network)["http.trusted_proxies"].message
+
+
+def test_an_example_key_is_a_warning_where_nothing_is_at_stake(loads, production):
+    changed = {"ENVIRONMENT": "staging", "JWT_SECRET_KEY": "changeme-changeme-changeme-changeme"}
+    problems = {problem.key: problem for problem in loads({**production, **changed}).problems}
+    assert problems["identity.jose.secret"].level == "warning"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tradesense.settings.layers import lines, merge, read_toml
+from tradesense.settings.load import load
 
 
 def test_development_starts_with_nothing_set(loads, tmp_path: Path):
@@ -117,3 +118,15 @@ def test_nothing_of_a_value_is_in_its_repr(loads):
     loaded = loads(JWT_SECRET_KEY="Hy6TgBn3RfVc8EdXs5WqAzPlOk0ImJu2", SENTRY_DSN="https://canary@sentry.internal/1")
     assert "Hy6T" not in repr(loaded)
     assert "canary" not in repr(loaded)
+
+
+def test_options_win_over_everything(tmp_path: Path, plugins, monkeypatch: pytest.MonkeyPatch):
+    environ = {"TRADESENSE_HTTP__PORT": "1"}
+    loaded = load(environ, directory=tmp_path, plugins=plugins, options={"http.port": 2, "http.base_url": ""})
+    assert loaded.settings.http.port == 2
+    assert loaded.origins["http.port"] == "option --port"
+    assert loaded.origins["http.base_url"] == "option --base-url"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRADESENSE_HTTP__PORT", "3")
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    assert load(plugins=plugins).settings.http.port == 3

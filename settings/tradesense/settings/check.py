@@ -16,6 +16,7 @@ from tradesense.core.sensitive import Secret
 from tradesense.plugins.registry import Offer
 from tradesense.settings.references import path_in
 from tradesense.settings.schema import Settings
+from tradesense.settings.sections import sealed
 
 KEY_BYTES = 32
 FEW = 10
@@ -44,6 +45,9 @@ _PLACEHOLDERS = (
 )
 
 
+_CONFIDENTIAL = ("key_file", "token_file", "secret_file", "password_file")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What the rules look at."""
@@ -61,6 +65,11 @@ class Facts:
         return self.settings.environment == "production"
 
     @property
+    def strictly(self) -> Literal["error", "warning"]:
+        """How bad it is what production refuses."""
+        return "error" if self.production else "warning"
+
+    @property
     def local(self) -> bool:
         """Whether this is somebody's own machine or a test run."""
         return self.settings.environment in {"development", "testing"}
@@ -68,11 +77,11 @@ class Facts:
     def keys(self) -> dict[str, Secret]:
         """The keys that this choice of adapters needs, by setting; an empty one is absent."""
         keys = {"identity.csrf_key": self.settings.identity.csrf_key, "audit.key": self.settings.audit.key}
-        if self.settings.identity.signer == "jose":
-            keys["identity.jose.secret"] = self.secret("identity.jose", "secret")
-        store = self.offers.get("secrets.provider")
-        sealed = store is not None and Capability.TRANSACTIONAL in store.adapter.capabilities
-        if sealed and self.settings.secrets.key_encryption == "local":
+        if "identity.signer" in self.offers and self.settings.identity.signer == "jose":
+            asymmetric = self.settings.adapters.get("identity.jose", {}).get("algorithm") == "EdDSA"
+            name = "private_key" if asymmetric else "secret"
+            keys[f"identity.jose.{name}"] = self.secret("identity.jose", name)
+        if sealed(self.offers) and self.settings.secrets.key_encryption == "local":
             keys["secrets.local.root_key"] = self.secret("secrets.local", "root_key")
         return keys
 
@@ -104,8 +113,13 @@ def absent_keys(facts: Facts) -> Iterator[Problem]:
 
 
 def short_keys(facts: Facts) -> Iterator[Problem]:
-    """A key has at least 32 bytes everywhere (RFC 7518, section 3.2)."""
+    """A key has at least 32 bytes everywhere (RFC 7518, section 3.2).
+
+    The root key may be a passphrase, which its adapter checks; production wants a key of random bytes.
+    """
     for key, value in facts.keys().items():
+        if key == "secrets.local.root_key" and not facts.production:
+            continue
         if value and len(value) < KEY_BYTES and path_in(value) is None:
             message = f"the key has {len(value)} bytes, at least {KEY_BYTES} are needed"
             yield facts.problem("error", key, message, MAKE_KEY)
@@ -115,20 +129,22 @@ def default_keys(facts: Facts) -> Iterator[Problem]:
     """A key that stands in somebody's documentation is everybody's (ASVS 13.2.3)."""
     if facts.local:
         return
+    level = facts.strictly
     for key, value in facts.keys().items():
         if len(value) >= KEY_BYTES and path_in(value) is None and _looks_default(value):
-            yield facts.problem("error", key, "the key looks like one from an example", MAKE_KEY)
+            yield facts.problem(level, key, "the key looks like one from an example", MAKE_KEY)
 
 
 def equal_keys(facts: Facts) -> Iterator[Problem]:
     """One key has one purpose (NIST SP 800-57 part 1, section 5.2)."""
     if facts.local:
         return
+    level = facts.strictly
     seen: list[tuple[str, Secret]] = []
     for key, value in facts.keys().items():
         for other, earlier in seen:
             if value and value == earlier:
-                yield facts.problem("error", key, f"the key is the same as {other}", "give each purpose its own key")
+                yield facts.problem(level, key, f"the key is the same as {other}", "give each purpose its own key")
         seen.append((key, value))
 
 
@@ -247,7 +263,7 @@ def readable_files(facts: Facts) -> Iterator[Problem]:
     files = {"settings": facts.file} if facts.file else {}
     for section, values in facts.settings.adapters.items():
         for name, value in values.items():
-            if name.endswith("_file") and isinstance(value, str) and value:
+            if name.endswith(_CONFIDENTIAL) and isinstance(value, str) and value:
                 files[f"{section}.{name}"] = Path(value)
     for key, file in files.items():
         if file.is_file() and file.stat().st_mode & stat.S_IROTH:

@@ -1,25 +1,26 @@
-"""Settings from their layers: the package's files, the deployment's file, the environment; the last wins."""
+"""Settings from their layers, the last of which wins, checked as a whole."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tradesense.core.errors import MissingDependency, Problem, SettingsInvalid
+from tradesense.plugins import manager
 from tradesense.plugins.manager import Plugins
-from tradesense.plugins.manager import load as load_plugins
 from tradesense.plugins.registry import Offer
 from tradesense.settings import check, references
 from tradesense.settings.layers import Tree, find, leaves
 from tradesense.settings.schema import PluginSettings, Settings
-from tradesense.settings.sections import Sections, adapter_settings, chosen, missing
+from tradesense.settings.sections import Sections, adapter_settings, chosen, missing, sealed
 from tradesense.settings.sources import Sources
 from tradesense.settings.validate import check as check_struct
 
-__all__ = ("Loaded", "adapter_settings", "load")
+__all__ = ("Loaded", "adapter_settings", "load", "load_plugins")
 
 _LEVELS = ("error", "warning", "info")
 
@@ -37,18 +38,23 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(
-    environ: Mapping[str, str] | None = None, *, directory: Path | None = None, plugins: Plugins | None = None
+    environ: Mapping[str, str] | None = None,
+    *,
+    directory: Path | None = None,
+    plugins: Plugins | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Loaded:
     """Load and check the settings of this process.
 
     :param environ: the environment variables, those of the process when left out.
     :param directory: where the deployment's file and a relative ``state_dir`` are, the working directory when left out.
     :param plugins: already loaded ones; else those of this environment, by the allow-list.
+    :param options: dotted keys and values that win over everything, as a command's options do.
     :raises SettingsInvalid: with all problems, not the first alone.
     :raises ConfigurationError: the plugins cannot be loaded.
     """
     environ = os.environ if environ is None else environ
-    sources = Sources(environ, directory or Path.cwd())
+    sources = Sources(environ, directory or Path.cwd(), options or {})
     tree, problems = sources.tree(), sources.problems
     plugins = plugins or _plugins(tree)
     sections = Sections(tree, plugins)
@@ -66,17 +72,28 @@ def load(
     return Loaded(settings=settings, problems=found, origins=origins, plugins=plugins)
 
 
+def load_plugins(environ: Mapping[str, str] | None = None, *, directory: Path | None = None) -> Plugins:
+    """Load the plugins that the settings allow, whatever else is wrong with the settings.
+
+    :raises SettingsInvalid: the section ``[plugins]`` is wrong.
+    :raises ConfigurationError: they cannot be loaded.
+    """
+    return _plugins(Sources(os.environ if environ is None else environ, directory or Path.cwd(), {}).tree())
+
+
 def _plugins(tree: Tree) -> Plugins:
     listed: list[Problem] = []
     wanted = check_struct(PluginSettings, find(tree, "plugins") or {}, prefix="plugins.", problems=listed)
     if listed:  # which plugins there are decides what else is right, so nothing else can be said yet
         raise SettingsInvalid(listed)
-    return load_plugins(allow=wanted.allow, optional=wanted.optional)
+    return manager.load(allow=wanted.allow, optional=wanted.optional)
 
 
 def _adapter_problems(settings: Settings, offers: Mapping[str, Offer], origins: Mapping[str, str]) -> list[Problem]:
     found: dict[tuple[str, str], Problem] = {}
     for key, offer in offers.items():
+        if key == "secrets.key_encryption" and not sealed(offers):
+            continue
         try:
             adapter_settings(settings, offer.adapter, origins=origins)
         except SettingsInvalid as error:

@@ -12,6 +12,7 @@ import msgspec
 
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.ports import Backplane, CacheStore, LockProvider, RateLimiter
+from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import Problem, SettingsInvalid, UnknownProvider
 from tradesense.core.flags.ports import ExposureSink, FlagStore
@@ -86,6 +87,12 @@ def chosen(
             message = f"no plugin offers {port.__name__} {name!r}"
             problems.append(Problem(level="error", key=key, message=message, origin=origin, mend=error.mend))
     return offers, problems
+
+
+def sealed(offers: Mapping[str, Offer]) -> bool:
+    """Whether the chosen secrets provider keeps ciphertext, so that a key-encryption key is needed."""
+    store = offers.get("secrets.provider")
+    return store is not None and {Capability.TRANSACTIONAL, Capability.PERSISTENT} <= store.adapter.capabilities
 
 
 def missing(adapter: Adapter) -> list[Requirement]:

@@ -1,11 +1,11 @@
-"""Where settings come from, in order: the package, keys for development, the deployment's file, the environment."""
+"""Where settings come from: the package, keys for development, the deployment's file, the environment, options."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from tradesense.core.errors import Problem
 from tradesense.settings import devkeys, environment
@@ -25,8 +25,9 @@ _ENVIRONMENTS: tuple[str, ...] = get_args(Environment)
 class Sources:
     """The layers of one process."""
 
-    def __init__(self, environ: Mapping[str, str], directory: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], directory: Path, options: Mapping[str, Any]) -> None:
         self._environ = environ
+        self._options = _given(options)
         self._directory = directory
         self.problems: list[Problem] = []
         self.file, self._local = self._own_file()
@@ -42,7 +43,7 @@ class Sources:
         package = [self._package("default")]
         if self.environment_known:
             package.append(self._package(self.environment))
-        own = [environment.implied(self._environ), self._local, self._variables()]
+        own = [environment.implied(self._environ), self._local, self._variables(), self._options]
         tree = merge([*package, *own])
         folder = self._folder(tree)
         if (keys := self._keys(tree, folder)) is not None:
@@ -102,6 +103,13 @@ class Sources:
 
     def _add(self, key: str, message: str, origin: str, mend: str) -> None:
         self.problems.append(Problem(level="error", key=key, message=message, origin=origin, mend=mend))
+
+
+def _given(options: Mapping[str, Any]) -> Layer:
+    layer = Layer("options", {})
+    for key, value in options.items():
+        layer.put(key, Value(value, f"option --{key.rpartition('.')[2].replace('_', '-')}"))
+    return layer
 
 
 def _expand(tree: Tree, folder: str) -> None:

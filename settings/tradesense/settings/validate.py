@@ -190,15 +190,24 @@ def _sentence(error: msgspec.ValidationError) -> str:
 
 
 def _mend(wanted: Any, raw: Any) -> str:
-    members = _members(wanted)
-    for member in members:
-        if get_origin(member) is Literal:
-            names = [str(name) for name in get_args(member)]
-            near = get_close_matches(str(raw).lower(), names, n=1, cutoff=0.5)
-            return f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}"
-    gives = dict.fromkeys(_GIVE[kind] for member in members if (kind := get_origin(member) or member) in _GIVE)
-    bounds = _bounds(wanted)
-    return f"give {' or '.join(gives) or 'another value'}{bounds}"
+    if names := _names(wanted):
+        near = get_close_matches(str(raw).lower(), names, n=1, cutoff=0.5)
+        return f"did you mean {near[0]}?" if near else f"use {in_words(wanted)}"
+    return f"give {in_words(wanted)}"
+
+
+def in_words(wanted: Any) -> str:
+    """What values of the type ``wanted`` are, as in ``a whole number, at least 1``."""
+    if names := _names(wanted):
+        return f"one of {', '.join(names)}"
+    kinds = [get_origin(member) or member for member in _members(wanted)]
+    return (" or ".join(dict.fromkeys(_GIVE[kind] for kind in kinds if kind in _GIVE)) or "another value") + _bounds(
+        wanted
+    )
+
+
+def _names(wanted: Any) -> list[str]:
+    return [str(n) for member in _members(wanted) if get_origin(member) is Literal for n in get_args(member)]
 
 
 def _bounds(wanted: Any) -> str:

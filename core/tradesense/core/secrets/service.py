@@ -7,7 +7,7 @@ from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import InvalidInput, SecretDenied, SecretNotFound
 from tradesense.core.paging import MAX_PAGE, Page
-from tradesense.core.secrets.models import StoredSecret, check_path, check_prefix, check_value
+from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path, check_prefix, check_value
 from tradesense.core.secrets.ports import SecretStore, VersionedSecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
 
@@ -128,3 +128,12 @@ class Secrets:
         """The paths under ``prefix``, a page at a time; ``limit`` is brought into 1 to 1000."""
         limit = min(max(limit, 1), MAX_PAGE)
         return await self._provider.store.list(check_prefix(prefix), cursor=cursor, limit=limit)
+
+    async def versions(self, path: str) -> tuple[SecretVersion, ...]:
+        """Every version that can still be named, oldest first, without its value.
+
+        :raises InvalidSecretPath: ``path`` is outside the grammar.
+        :raises SecretNotFound: there is no such secret.
+        :raises InvalidInput: the provider keeps no versions.
+        """
+        return await self._provider.versioned().versions(check_path(path))

@@ -1,0 +1,91 @@
+"""The root of the command line: imports a command when it is used, and turns errors into lines and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tradesense.entrypoints.cli import failures
+from tradesense.entrypoints.cli.commands import COMMANDS, overview
+
+
+class Root(click.Group):
+    """The command `tradesense` itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of `--help`."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first argument.
+
+        A name that is none is told with the nearest, as elsewhere.
+        """
+        if not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The same text that `tradesense --help` prints without click."""
+        del ctx
+        return overview().rstrip("\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what goes wrong ends in one line and a documented exit code, never in a traceback."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # so that a reader who has gone is noticed here and not when the interpreter ends
+        except (click.exceptions.Exit, click.ClickException):
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            ctx.exit(failures.INTERRUPTED)
+        except BrokenPipeError:
+            _forget_output()
+            ctx.exit(failures.FAILED)
+        except Exception as error:
+            if ctx.params["traceback"]:
+                raise
+            code, lines = failures.explain(error)
+            for line in lines:
+                click.echo(line, err=True)
+            ctx.exit(code)
+        return result
+
+
+@click.group(cls=Root)
+@click.option("--traceback", is_flag=True)
+@click.version_option(package_name="tradesense", message="%(prog)s %(version)s")
+def tradesense(*, traceback: bool) -> None:
+    """The backend every service needs first."""
+    del traceback  # Root.invoke reads it
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        tradesense.main(args=list(arguments), prog_name="tradesense")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else failures.FAILED
+    return 0
+
+
+def _forget_output() -> None:
+    """Nobody reads it any more; what is left in buffers would fail again at the end of the interpreter."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

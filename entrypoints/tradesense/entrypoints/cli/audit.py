@@ -1,0 +1,74 @@
+"""`tradesense audit`."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from tradesense.entrypoints.cli.failures import FAILED
+from tradesense.entrypoints.cli.output import output_option, show_one, show_rows
+from tradesense.entrypoints.cli.session import pages, work
+
+if TYPE_CHECKING:
+    from tradesense.core.audit.models import AuditRecord, Verification
+    from tradesense.entrypoints.services import Services
+
+
+@click.group()
+def audit() -> None:
+    """The audit trail."""
+
+
+@audit.command()
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=20, show_default=True, help="How many records.")
+@click.option("--action", default="", help="An exact action, or a room followed by .*")
+@click.option("--actor", "actor_id", default="", help="Who did it.")
+@click.option("--subject", default="", help="What it was done to.")
+@output_option
+def tail(lines: int, action: str, actor_id: str, subject: str, output: str) -> None:
+    """Print the last records, the newest at the end."""
+    from tradesense.core.audit.models import AuditQuery  # noqa: PLC0415  # heavy: `--help` need not pay for it
+
+    query = AuditQuery(action=action, actor_id=actor_id, subject=subject)
+
+    async def read(services: Services) -> deque[AuditRecord]:
+        last: deque[AuditRecord] = deque(maxlen=lines)
+        async for record in pages(partial(services.trail.read, query)):
+            last.append(record)
+        return last
+
+    rows = [
+        {
+            "seq": record.seq,
+            "at": record.at,
+            "action": record.entry.action,
+            "subject": record.entry.subject,
+            "outcome": record.entry.outcome,
+            "actor": f"{record.entry.actor.kind} {record.entry.actor.id}".strip(),
+            "address": record.entry.actor.address,
+            "correlation_id": record.entry.correlation_id,
+            "detail": record.entry.detail,
+        }
+        for record in work(read)
+    ]
+    show_rows(rows, ["seq", "at", "action", "subject", "outcome", "actor", "detail"], output)
+
+
+@audit.command()
+@output_option
+@click.pass_context
+def verify(ctx: click.Context, output: str) -> None:
+    """Check every link of the trail's hash chain; exit 1 if one does not hold."""
+
+    async def check(services: Services) -> Verification:
+        return await services.trail.verify()
+
+    found = work(check)
+    bad = {} if found.ok else {"first_bad_seq": found.first_bad_seq, "reason": found.reason}
+    show_one({"ok": found.ok, "checked": found.checked, **bad}, output)
+    if not found.ok:
+        click.echo(f"error: the audit trail does not hold: {found.reason}", err=True)
+        ctx.exit(FAILED)

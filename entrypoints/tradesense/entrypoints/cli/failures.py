@@ -1,0 +1,45 @@
+"""Errors as lines for a terminal, and the exit codes that scripts act on."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from tradesense.entrypoints.cli.output import safe
+
+FAILED = 1
+USAGE = 2
+UNAVAILABLE = 69
+CONFIGURATION = 78
+INTERRUPTED = 130
+
+
+def explain(error: BaseException) -> tuple[int, list[str]]:
+    """The exit code and the lines for an error that ended a command."""
+    from tradesense.core import errors  # noqa: PLC0415  # a command that ends well need not pay for it
+
+    error = _first(error)
+    if isinstance(error, errors.SettingsInvalid):
+        return CONFIGURATION, [safe(problem.line()) for problem in error.problems if problem.level != "info"]
+    if isinstance(error, errors.TradeSenseError):
+        return _code(error), [f"error: {safe(error.line())}"]
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return CONFIGURATION, [f"error: {error.name} is not installed; pip install 'tradesense[server]'"]
+    # The text of an error that nobody foresaw may hold anything, a secret too; its place helps as much.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+    return FAILED, [f"error: internal error: {where}; `tradesense --traceback …` shows more, please report it"]
+
+
+def _code(error: Exception) -> int:
+    from tradesense.core import errors  # noqa: PLC0415  # as above
+
+    if isinstance(error, errors.ConfigurationError):
+        return CONFIGURATION
+    return UNAVAILABLE if isinstance(error, errors.Unavailable) else FAILED
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error itself where tasks have wrapped it in groups."""
+    inner: list[BaseException] = list(getattr(error, "exceptions", ()))
+    return _first(inner[0]) if inner else error

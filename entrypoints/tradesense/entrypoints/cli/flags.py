@@ -1,0 +1,134 @@
+"""`tradesense flags`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+import msgspec
+
+from tradesense.core.errors import InvalidFlag
+from tradesense.core.flags.models import Flag
+from tradesense.entrypoints.cli.failures import FAILED
+from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows
+from tradesense.entrypoints.cli.session import operator, pages, work
+
+if TYPE_CHECKING:
+    from tradesense.core.flags.models import Evaluation, StoredFlag
+    from tradesense.entrypoints.services import Services
+
+
+@click.group()
+def flags() -> None:
+    """Read, write and evaluate feature flags."""
+
+
+@flags.command("list")
+@output_option
+def list_(output: str) -> None:
+    """List all flags."""
+
+    async def read(services: Services) -> list[StoredFlag]:
+        return [stored async for stored in pages(services.flags.list)]
+
+    rows = [
+        {
+            "key": stored.flag.key,
+            "enabled": stored.flag.enabled,
+            "default": stored.flag.default_variant,
+            "variants": list(stored.flag.variants),
+            "rules": len(stored.flag.rules),
+            "revision": stored.revision,
+            "updated_at": stored.updated_at,
+        }
+        for stored in work(read)
+    ]
+    show_rows(rows, ["key", "enabled", "default", "variants", "rules", "revision"], output)
+
+
+@flags.command()
+@click.argument("key")
+@output_option
+def get(key: str, output: str) -> None:
+    """Print the definition of the flag KEY as JSON, fit for `flags set`.
+
+    With -o json, its revision stands around it.
+    """
+
+    async def read(services: Services) -> StoredFlag:
+        return await services.flags.get(key)
+
+    stored = work(read)
+    show_json(stored if output == "json" else stored.flag)
+
+
+@flags.command("set")
+@click.argument("key")
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--expected", type=click.IntRange(min=0), help="Write only if this revision is current; 0: only if none is."
+)
+@output_option
+def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
+    """Write the flag KEY from the JSON definition in FILE; - reads standard input."""
+    flag = _flag(key, file.read())
+
+    async def write(services: Services) -> StoredFlag:
+        return await services.flags.put(flag, actor=operator(), expected=expected)
+
+    stored = work(write, keeps="flags.provider")
+    show_one({"key": key, "revision": stored.revision}, output)
+
+
+@flags.command("eval")
+@click.argument("key")
+@click.option("--context", default="{}", metavar="JSON", help='Whom it is evaluated for, as in {"targetingKey": "u1"}.')
+@output_option
+@click.pass_context
+def eval_(ctx: click.Context, key: str, context: str, output: str) -> None:
+    """Evaluate the flag KEY; exit 1 if there is no value."""
+    known = _context(context)
+
+    async def evaluate(services: Services) -> Evaluation:
+        return await services.flags.evaluate(key, known)
+
+    found = work(evaluate)
+    value = msgspec.json.encode(found.value).decode() if output == "table" else found.value
+    fields = {
+        "key": found.key,
+        "value": value,
+        "variant": found.variant,
+        "reason": found.reason,
+        "error_code": found.error_code,
+        "error_details": found.error_details,
+    }
+    show_one({name: field for name, field in fields.items() if not name.startswith("error") or field}, output)
+    if found.error_code is not None:
+        ctx.exit(FAILED)
+
+
+def _flag(key: str, text: bytes) -> Flag:
+    """The definition, with KEY filled in where it leaves it out.
+
+    :raises InvalidFlag: it is no definition; the message names the path.
+    """
+    try:
+        data = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidFlag(f"the definition is not JSON: {error}") from error
+    if isinstance(data, dict):
+        data = {"key": key, **data}  # pyright: ignore[reportUnknownVariableType]  # JSON is Any
+    try:
+        flag = msgspec.convert(data, Flag)
+    except msgspec.ValidationError as error:
+        raise InvalidFlag(f"the definition does not fit: {error}") from error
+    if flag.key != key:
+        raise InvalidFlag(f"the definition is of {flag.key!r}, not of {key!r}", mend="name the flag that it is of")
+    return flag
+
+
+def _context(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise click.BadParameter(f"it is not a JSON object: {error}", param_hint="--context") from error

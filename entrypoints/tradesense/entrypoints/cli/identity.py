@@ -1,0 +1,123 @@
+"""`tradesense init` and `tradesense users`."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.cli.database import upgraded
+from tradesense.entrypoints.cli.output import output_option, say, show_one, show_rows
+from tradesense.entrypoints.cli.session import loaded, operator, pages, work
+
+if TYPE_CHECKING:
+    from tradesense.core.identity.models import User
+    from tradesense.entrypoints.services import Services
+
+RANDOM_BYTES = 18
+"""24 characters, 144 bits."""
+
+password_option = click.option(
+    "--password-stdin",
+    "piped",
+    is_flag=True,
+    help="Read the password from standard input; else one is made and printed.",
+)
+
+
+@click.command()
+@click.option("--email", required=True, help="The administrator's address.")
+@password_option
+@output_option
+def init(email: str, *, piped: bool, output: str) -> None:
+    """Migrate the database and make the first administrator.
+
+    A password that is made here is printed once, and nowhere kept.
+    """
+    for revision in upgraded(loaded()):
+        say(f"migrated to {revision}")
+    password, shown = _password(piped=piped)
+
+    async def make(services: Services) -> User | None:
+        if await services.accounts.has_administrator():
+            return None
+        return await services.accounts.create(email, password, roles=("admin",), actor=operator())
+
+    user = work(make, keeps="identity.provider")
+    if user is None:
+        say("there is an administrator already; none was made")
+        return
+    show_one({"id": user.id, "email": user.email, "roles": user.roles, **shown}, output)
+
+
+@click.group()
+def users() -> None:
+    """Accounts."""
+
+
+@users.command()
+@click.argument("email")
+@click.option("--role", "roles", multiple=True, default=["user"], show_default=True, help="May be given several times.")
+@password_option
+@output_option
+def create(email: str, roles: tuple[str, ...], *, piped: bool, output: str) -> None:
+    """Make an account.
+
+    A password that is made here is printed once, and nowhere kept.
+    """
+    password, shown = _password(piped=piped)
+
+    async def make(services: Services) -> User:
+        return await services.accounts.create(email, password, roles=roles, actor=operator())
+
+    user = work(make, keeps="identity.provider")
+    show_one({"id": user.id, "email": user.email, "roles": user.roles, **shown}, output)
+
+
+@users.command("list")
+@click.option("--role", default="", help="Only accounts with this role.")
+@output_option
+def list_(role: str, output: str) -> None:
+    """List accounts."""
+
+    async def read(services: Services) -> list[User]:
+        return [user async for user in pages(partial(services.accounts.list, role=role))]
+
+    rows = [
+        {
+            "id": user.id,
+            "email": user.email,
+            "roles": user.roles,
+            "disabled": user.disabled,
+            "created_at": user.created_at,
+        }
+        for user in work(read)
+    ]
+    show_rows(rows, ["id", "email", "roles", "disabled", "created_at"], output)
+
+
+@users.command()
+@click.argument("email")
+def disable(email: str) -> None:
+    """Disable an account and end its sessions."""
+
+    async def end(services: Services) -> User:
+        return await services.accounts.disable(email, actor=operator())
+
+    say(f"{work(end).email} is disabled, and its sessions are ended")
+
+
+def _password(*, piped: bool) -> tuple[Secret, dict[str, str]]:
+    """The password, and what of it is to be shown."""
+    if piped:
+        line = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            return Secret(line.decode()), {}
+        except UnicodeDecodeError as error:
+            raise click.UsageError("the password on standard input is not UTF-8") from error
+    made = secrets.token_urlsafe(RANDOM_BYTES)
+    return Secret(made), {"password": made}

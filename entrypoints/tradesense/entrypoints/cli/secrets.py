@@ -1,0 +1,142 @@
+"""`tradesense secrets`. Values are read from standard input or a prompt, and printed by `get` alone."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
+from tradesense.entrypoints.cli.session import loaded, operator, pages, work
+
+if TYPE_CHECKING:
+    from tradesense.core.secrets.models import SecretVersion, StoredSecret
+    from tradesense.entrypoints.services import Services
+
+
+@click.group()
+def secrets() -> None:
+    """Read and write secrets."""
+
+
+@secrets.command()
+@click.argument("path")
+@click.option("--version", type=click.IntRange(min=1), help="An earlier version, where the provider keeps them.")
+@output_option
+def get(path: str, version: int | None, output: str) -> None:
+    """Print the value of the secret at PATH, byte by byte.
+
+    With -o json, a value that is not UTF-8 comes in base64.
+    """
+
+    async def read(services: Services) -> tuple[StoredSecret, str]:
+        return await services.secrets.get(path, actor=operator(), version=version), services.secrets.provider
+
+    found, provider = work(read)
+    if output == "json":
+        show_json({"path": path, **_encoded(found.value), "version": found.version, "provider": provider})
+        return
+    sys.stdout.buffer.write(found.value.reveal_bytes())
+    if sys.stdout.isatty():
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+@secrets.command()
+@click.argument("path")
+@click.option("--stdin", "piped", is_flag=True, help="Read the value from standard input instead of a prompt.")
+@click.option("--exact", is_flag=True, help="With --stdin: keep the line end that closes the input.")
+@click.option("--cas", type=click.IntRange(min=0), help="Write only if this version is current; 0: only if none is.")
+@output_option
+def put(path: str, *, piped: bool, exact: bool, cas: int | None, output: str) -> None:
+    """Write a new version of the secret at PATH."""
+    value = _piped(exact=exact) if piped else _asked()
+
+    async def write(services: Services) -> tuple[int, str]:
+        version = await services.secrets.put(path, value, actor=operator(), cas=cas)
+        return version, services.secrets.provider
+
+    version, provider = work(write, keeps="secrets.provider")
+    show_one({"path": path, "version": version, "provider": provider}, output)
+
+
+@secrets.command("list")
+@click.argument("prefix", default="")
+@output_option
+def list_(prefix: str, output: str) -> None:
+    """List the paths of secrets that begin with PREFIX."""
+
+    async def read(services: Services) -> list[str]:
+        return [path async for path in pages(partial(services.secrets.list, prefix))]
+
+    show_rows([{"path": path} for path in work(read)], ["path"], output)
+
+
+@secrets.command()
+@click.argument("path")
+def delete(path: str) -> None:
+    """Delete the secret at PATH."""
+
+    async def remove(services: Services) -> None:
+        await services.secrets.delete(path, actor=operator())
+
+    work(remove)
+    say(f"{path} is deleted")
+
+
+@secrets.command()
+@click.argument("path")
+@output_option
+def versions(path: str, output: str) -> None:
+    """List the versions of the secret at PATH, where the provider keeps them."""
+
+    async def read(services: Services) -> tuple[SecretVersion, ...]:
+        return await services.secrets.versions(path)
+
+    rows = [{"version": v.version, "created_at": v.created_at, "current": v.current} for v in work(read)]
+    show_rows(rows, ["version", "created_at", "current"], output)
+
+
+@secrets.command()
+@output_option
+def providers(output: str) -> None:
+    """List the secrets providers that plugins offer, and what each can do."""
+    from tradesense.core.secrets.ports import SecretStore  # noqa: PLC0415  # heavy: `--help` need not pay for it
+    from tradesense.settings.sections import missing  # noqa: PLC0415  # the same
+
+    found = loaded()
+    rows = [
+        {
+            "name": offer.adapter.name,
+            "chosen": offer.adapter.name == found.settings.secrets.provider,
+            "capabilities": sorted(offer.adapter.capabilities),
+            "missing": [requirement.distribution for requirement in missing(offer.adapter)],
+            "stability": offer.adapter.stability,
+            "distribution": f"{offer.distribution} {offer.version}",
+            "summary": offer.adapter.summary,
+        }
+        for offer in found.plugins.registry.offers(SecretStore)
+    ]
+    show_rows(rows, ["name", "chosen", "capabilities", "missing", "stability", "distribution"], output)
+
+
+def _piped(*, exact: bool) -> Secret:
+    data = sys.stdin.buffer.read()
+    return Secret(data if exact else data.removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def _asked() -> Secret:
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask for the value on; use --stdin")
+    return Secret(click.prompt("Value", hide_input=True, confirmation_prompt=True))
+
+
+def _encoded(value: Secret) -> dict[str, str]:
+    try:
+        return {"value": value.reveal()}
+    except UnicodeDecodeError:
+        return {"value": base64.b64encode(value.reveal_bytes()).decode(), "encoding": "base64"}
