@@ -22,9 +22,16 @@ class Api:
         self.client.close()
 
     def csrf(self) -> dict[str, str]:
-        """The headers that the next unsafe cookie-borne request needs."""
-        token = self.client.get("/api/v1/auth/csrf").json()["csrf_token"]
-        return {"X-CSRF-Token": token, "Origin": str(self.client.base_url).rstrip("/")}
+        """The headers that the next unsafe cookie-borne request needs, the visit's cookie among them.
+
+        Outside development the cookie is `Secure`, and the client would keep it from a server over plain http.
+        """
+        answer = self.client.get("/api/v1/auth/csrf")
+        return {
+            "X-CSRF-Token": answer.json()["csrf_token"],
+            "Origin": str(self.client.base_url).rstrip("/"),
+            "Cookie": answer.headers["Set-Cookie"].partition(";")[0],
+        }
 
     def register(self, email: str, password: str = PASSWORD) -> httpx2.Response:
         return self.client.post(

@@ -30,7 +30,6 @@ def grown(postgres_url, valkey_url, openbao):
         "TRADESENSE_SECRETS__VAULT__URL": openbao.address,
         "TRADESENSE_SECRETS__VAULT__TOKEN": openbao.token,
         "TRADESENSE_SECRETS__VAULT__MOUNT": openbao.mount,
-        "TRADESENSE_HTTP__BASE_URL": "http://127.0.0.1",
         **KEYS,
     }
 
