@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         RateLimiterContract,
     )
     from tradesense.core.testing.checks import Advance, ManualClock
+    from tradesense.core.testing.config import SettingsStoreContract
+    from tradesense.core.testing.flags import ExposureSinkContract, FlagStoreContract
     from tradesense.core.testing.identity import (
         BreachedPasswordsContract,
         IdentityProviderContract,
@@ -63,6 +65,8 @@ _HOMES = {
     "base": ("Contract", "Joined", "Make", "eventually", "every", "fresh", "joined", "opened", "requires", "together"),
     "cache": ("BackplaneContract", "CacheStoreContract", "LockProviderContract", "RateLimiterContract"),
     "checks": ("Advance", "ManualClock"),
+    "config": ("SettingsStoreContract",),
+    "flags": ("ExposureSinkContract", "FlagStoreContract"),
     "identity": (
         "BreachedPasswordsContract",
         "IdentityProviderContract",
@@ -89,6 +93,8 @@ __all__ = (
     "CacheStoreContract",
     "ClockContract",
     "Contract",
+    "ExposureSinkContract",
+    "FlagStoreContract",
     "IdentityProviderContract",
     "IdentityStoreContract",
     "IdsContract",
@@ -103,6 +109,7 @@ __all__ = (
     "RandomContract",
     "RateLimiterContract",
     "SecretStoreContract",
+    "SettingsStoreContract",
     "TokenSignerContract",
     "TransactionsContract",
     "eventually",
