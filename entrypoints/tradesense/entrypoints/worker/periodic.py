@@ -21,11 +21,11 @@ async def periodic(services: Services) -> None:
 
 async def _repeat(services: Services, job: Periodic) -> None:
     while True:
-        await _turn(services, job)
+        await turn(services, job)
         await asyncio.sleep(job.every)
 
 
-async def _turn(services: Services, job: Periodic) -> None:
+async def turn(services: Services, job: Periodic) -> None:
     """Run the job unless another process has run it within this interval.
 
     The lease is never given back: it ends with the interval, and until then it tells the others that this is done.
