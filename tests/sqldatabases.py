@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +29,6 @@ from tradesense.core.errors import DecryptionFailed
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.models import WrappedKey
 from tradesense.core.sensitive import Secret
-from tradesense.core.transactions import Transactions
 
 QUICK = 0.5
 """Seconds until an absent server is given up."""
@@ -85,10 +86,8 @@ class OnPostgresql(Databases):
 
     @pytest.fixture
     def database_url(self, postgres):
-        name = f"sql_{servers.next_number('database')}"
-        postgres.execute(f"CREATE DATABASE {name} TEMPLATE {_template(postgres)}")
-        yield postgres.url(name)
-        postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        with postgresql_database(postgres) as url:
+            yield url
 
     @pytest.fixture
     def unreachable(self):
@@ -101,6 +100,15 @@ def sqlite_url(folder: Path) -> str:
     path = folder / "tradesense.db"
     path.write_bytes(_file())
     return f"sqlite:///{path}"
+
+
+@contextmanager
+def postgresql_database(postgres: Postgres) -> Iterator[str]:
+    """A database with tables."""
+    name = f"sql_{servers.next_number('database')}"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {_template(postgres)}")
+    yield postgres.url(name)
+    postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @cache
@@ -147,6 +155,3 @@ class OneKey:
 
 def _bound(context: dict[str, str]) -> bytes:
     return repr(sorted(context.items())).encode()
-
-
-__all__ = ("OnPostgresql", "OnSqlite", "Transactions", "platform", "sql", "sqlite_url")

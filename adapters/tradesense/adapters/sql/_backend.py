@@ -19,7 +19,7 @@ class Backend(Protocol):
     """Whether the contents end with :meth:`close`, so that the tables are made on opening."""
 
     def open(self) -> AsyncEngine:
-        """An engine, not yet connected. Connections commit each statement by themselves until :meth:`begin`."""
+        """An engine, not yet connected. May raise what the driver raises."""
         ...
 
     def committing(self, engine: AsyncEngine) -> AsyncEngine:

@@ -235,7 +235,8 @@ class Database:
         return engine or self._engine
 
     async def _open(self) -> None:
-        engine = self._backend.open()
+        with translated(self.place):
+            engine = self._backend.open()
         event.listen(engine.sync_engine, "checkout", self._refuse_lost)
         try:
             with translated(self.place):

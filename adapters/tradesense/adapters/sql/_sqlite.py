@@ -84,13 +84,13 @@ def engine_for(path: Path, mode: str, *, busy_timeout: float, **options: Any) ->
 
     :param mode: SQLite's open mode: ``rw`` needs the file, ``rwc`` makes it and turns write-ahead logging on, which the
         file then remembers.
+    :raises sqlite3.OperationalError: the file cannot be opened.
     """
+    location = f"file:{quote(str(path.absolute()))}"
+    # A file that cannot be opened is found out here, as the driver would leave a thread behind that outlives the loop.
+    sqlite3.connect(f"{location}?mode={mode}", uri=True).close()
     engine = create_async_engine(
-        URL.create(
-            "sqlite+aiosqlite",
-            database=f"file:{quote(str(path.absolute()))}",
-            query={"uri": "true", "mode": mode},
-        ),
+        URL.create("sqlite+aiosqlite", database=location, query={"uri": "true", "mode": mode}),
         connect_args={"timeout": busy_timeout, "isolation_level": None},
         hide_parameters=True,
         **options,

@@ -76,7 +76,7 @@ class SqlAuditLog(Room):
         asked = query or AuditQuery()
         room = asked.action.endswith(ROOM_MARK)
         action = asked.action.removesuffix("*") if room else indexed(asked.action)
-        statement = _matching(
+        statement = matching(
             action=bool(asked.action), room=room, actor=bool(asked.actor_id), subject=bool(asked.subject)
         )
         rows = await database.fetch(
@@ -121,7 +121,8 @@ def indexed(value: str) -> str:
 
 
 @cache
-def _matching(*, action: bool, room: bool, actor: bool, subject: bool) -> Query:
+def matching(*, action: bool, room: bool, actor: bool, subject: bool) -> Query:
+    """The query for a page of records, with the filters that are asked for and no others."""
     records = audit_records.c
     statement = select(records.seq, records.at, records.entry, records.previous, records.hash).where(
         records.stream == bindparam("stream"), records.seq > bindparam("after")

@@ -43,7 +43,7 @@ _CURRENT = (
     )
     .where(settings.c.deleted == false())
 )
-_ONE = Query(_CURRENT.where(settings.c.key == bindparam("key")))
+ONE = Query(_CURRENT.where(settings.c.key == bindparam("key")))
 _ALL = Query(
     _CURRENT.where(
         settings.c.key >= bindparam("first"), settings.c.key < bindparam("last"), settings.c.key > bindparam("after")
@@ -73,7 +73,7 @@ class SqlSettingsStore(Room):
 
     async def get(self, key: str) -> Setting:
         """See :meth:`SettingsStore.get`."""
-        rows = await self._ready().fetch(_ONE, {"key": key})
+        rows = await self._ready().fetch(ONE, {"key": key})
         if not rows:
             raise SettingNotFound(f"there is no setting {key!r}")
         return _setting(rows[0])

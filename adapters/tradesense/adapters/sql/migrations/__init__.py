@@ -92,7 +92,8 @@ def _apply(connection: Connection) -> list[str]:
 
 @asynccontextmanager
 async def _connected(url: URL, mode: str) -> AsyncGenerator[AsyncConnection]:
-    engine = _engine(url, mode)
+    with translated(_name(url)):
+        engine = _engine(url, mode)
     try:
         with translated(_name(url)):
             connection = await _first(engine)
