@@ -62,14 +62,15 @@ def load(
     settings = msgspec.structs.replace(settings, adapters=sections.adapters)
     origins = {key: value.origin for key, value in leaves(tree)}
     offers, unknown = chosen(settings, plugins.registry, origins)
-    later = [*unknown, *_adapter_problems(settings, offers, origins), *references.problems(settings, origins)]
+    chosen_badly = [*unknown, *_adapter_problems(settings, offers, origins), *references.problems(settings, origins)]
+    found = _beside([*problems, *sections.problems], chosen_badly)
     if sources.environment_known:
         facts = check.Facts(settings=settings, offers=offers, origins=origins, file=sources.file)
-        later += check.problems(facts)
-    found = _together([*problems, *sections.problems], later)
+        found = _beside(found, check.problems(facts))
+    found.sort(key=lambda problem: (_LEVELS.index(problem.level), problem.key))
     if any(problem.level == "error" for problem in found):
         raise SettingsInvalid(found)
-    return Loaded(settings=settings, problems=found, origins=origins, plugins=plugins)
+    return Loaded(settings=settings, problems=tuple(found), origins=origins, plugins=plugins)
 
 
 def load_plugins(environ: Mapping[str, str] | None = None, *, directory: Path | None = None) -> Plugins:
@@ -107,12 +108,11 @@ def _adapter_problems(settings: Settings, offers: Mapping[str, Offer], origins: 
                 origin=origins.get(key, "the default"),
                 mend=lack.mend,
             )
-            found[key, problem.message] = problem
+            found.setdefault(("", requirement.distribution), problem)  # one line for all that need it
     return list(found.values())
 
 
-def _together(first: list[Problem], later: list[Problem]) -> tuple[Problem, ...]:
-    """Errors before warnings before infos; what follows from a key that is wrong already is left out."""
+def _beside(first: list[Problem], later: list[Problem]) -> list[Problem]:
+    """Both, but for what ``later`` finds wrong with a key that is wrong already: it may follow from that."""
     wrong = {problem.key for problem in first if problem.level == "error"}
-    kept = [*first, *(problem for problem in later if problem.key not in wrong)]
-    return tuple(sorted(dict.fromkeys(kept), key=lambda problem: (_LEVELS.index(problem.level), problem.key)))
+    return [*first, *(problem for problem in later if problem.key not in wrong)]

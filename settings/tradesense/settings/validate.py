@@ -11,6 +11,7 @@ import msgspec
 
 from tradesense.core.errors import Problem
 from tradesense.core.sensitive import Secret
+from tradesense.settings.environment import PREFIX
 from tradesense.settings.layers import Value
 
 SCHEME = "secret://"
@@ -59,7 +60,7 @@ class Checked:
         """Whether a required field has no value; a problem is added for each that ``table`` does not name."""
         for name in self._required:
             if name not in table:
-                self._add(name, "it is needed and not set", first_origin(table), f"set {self._prefix}{name}")
+                self._add(name, "it is needed and not set", first_origin(table), _set(f"{self._prefix}{name}"))
         return any(name not in self.fields for name in self._required)
 
     def _leaf(self, name: str, entry: Any) -> None:
@@ -187,6 +188,10 @@ def _secret(kind: type, raw: Any) -> Any:
 def _sentence(error: msgspec.ValidationError) -> str:
     text = str(error).split(" - at `")[0].replace("`", "")
     return text[:1].lower() + text[1:]
+
+
+def _set(key: str) -> str:
+    return f"set it in a file, or by {PREFIX}{key.upper().replace('.', '__')}"
 
 
 def _mend(wanted: Any, raw: Any) -> str:

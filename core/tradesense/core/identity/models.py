@@ -135,6 +135,7 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     password_min: int = 15
     """Code points. NIST SP 800-63B-4 asks for 15 where the password is the only factor."""
     password_max: int = 256
+    """Code points."""
     session_idle: int = 3600
     """Seconds without a request."""
     session_absolute: int = 86_400
@@ -146,5 +147,6 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     login_attempts: int = 5
     """Attempts per account within ``login_window``."""
     login_attempts_per_address: int = 60
+    """Attempts per network address within ``login_window``."""
     login_window: float = 60.0
     """Seconds."""

@@ -15,7 +15,10 @@ from tradesense.entrypoints.cli.session import loaded
 @click.option("--adapters", default="memory", show_default=True, metavar="A,B", help="Which, separated by commas.")
 @output_option
 def bench(room: str, adapters: str, output: str) -> None:
-    """Time the adapters of ROOM side by side, with the settings of this environment."""
+    """Time the adapters of a room side by side.
+
+    They are set up as the settings of this environment say.
+    """
     from tradesense.entrypoints.bench import measure  # noqa: PLC0415  # heavy: `--help` need not pay for it
 
     names = [name.strip() for name in adapters.split(",") if name.strip()]

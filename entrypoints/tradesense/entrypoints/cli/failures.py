@@ -26,9 +26,10 @@ def explain(error: BaseException) -> tuple[int, list[str]]:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return CONFIGURATION, [f"error: {error.name} is not installed; pip install 'tradesense[server]'"]
     # The text of an error that nobody foresaw may hold anything, a secret too; its place helps as much.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-    return FAILED, [f"error: internal error: {where}; `tradesense --traceback …` shows more, please report it"]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    what = f"{type(error).__name__}{place}"
+    return FAILED, [f"error: internal error: {what}; `tradesense --traceback …` shows more, please report it"]
 
 
 def _code(error: Exception) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tradesense.core.audit.chain import AuditChain
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import TradeSenseError
+from tradesense.core.errors import SettingsInvalid, TradeSenseError
 from tradesense.core.secrets.ports import RotatingSecretStore, VersionedSecretStore, WritableSecretStore
 from tradesense.core.telemetry.ports import Scrapable
 from tradesense.entrypoints import parts
@@ -38,6 +38,8 @@ def _prove(plugins: Plugins, offer: Offer, settings: Settings) -> dict[str, Any]
     adapters.context.sealer = lambda: parts.sealer(adapters, settings)
     try:
         built: object = adapters.choose(adapter.port, adapter.name, adapter.settings_section)
+    except SettingsInvalid as error:
+        return {**row, "ok": False, "detail": "; ".join(f"{one.key}: {one.message}" for one in error.problems)}
     except TradeSenseError as error:
         return {**row, "ok": False, "detail": error.line()}
     has = set(dir(built))

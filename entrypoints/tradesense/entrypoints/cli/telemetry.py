@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @output_option
 @click.pass_context
 def health(ctx: click.Context, output: str) -> None:
-    """Ask everything that the platform depends on how it is; exit 69 if something is down."""
+    """Ask everything that the platform depends on how it is.
+
+    Exit 69 if something is down.
+    """
     from tradesense.core.telemetry.models import Status  # noqa: PLC0415  # heavy: `--help` need not pay for it
 
     async def ask(services: Services) -> Report:
@@ -39,7 +42,9 @@ def health(ctx: click.Context, output: str) -> None:
 @output_option
 @click.pass_context
 def doctor(ctx: click.Context, output: str) -> None:
-    """Look at the whole set-up, and tell what is wrong with it and what mends it.
+    """Look at the whole set-up: packages, plugins, settings, servers.
+
+    Tells what is wrong with it and what mends it.
 
     Exit 78 if the configuration is wrong, 69 if something that it needs does not answer.
     """

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import base64
+import json
+
+from tradesense.core.secrets.service import Secrets
+
+CANARY = "canary-value-of-a-secret"
+
+
+def test_a_secret_comes_back_byte_by_byte(cli, read):
+    done = cli("secrets", "put", "team-a/db", "--stdin", stdin=f"{CANARY}\n")
+    assert done.exit_code == 0, done.output
+    assert CANARY not in done.output
+    assert cli("secrets", "get", "team-a/db").stdout_bytes == CANARY.encode()
+    assert read("secrets", "get", "team-a/db") == {
+        "path": "team-a/db",
+        "value": CANARY,
+        "version": 1,
+        "provider": "sql",
+    }
+
+
+def test_bytes_and_line_ends_can_be_kept(cli, read):
+    data = b"\x00\xff\r\n\n"
+    assert read("secrets", "put", "raw", "--stdin", "--exact", stdin=data)["version"] == 1
+    assert cli("secrets", "get", "raw").stdout_bytes == data
+    found = read("secrets", "get", "raw")
+    assert base64.b64decode(found["value"]) == data
+    assert found["encoding"] == "base64"
+    read("secrets", "put", "raw", "--stdin", stdin=b"x\r\n")
+    assert cli("secrets", "get", "raw").stdout_bytes == b"x"
+
+
+def test_versions_are_listed_and_read(cli, read):
+    for value in ("one", "two"):
+        read("secrets", "put", "v", "--stdin", stdin=value)
+    assert [(one["version"], one["current"]) for one in read("secrets", "versions", "v")] == [(1, False), (2, True)]
+    assert cli("secrets", "get", "v", "--version", "1").stdout == "one"
+    done = cli("secrets", "get", "v", "--version", "9")
+    assert (done.exit_code, done.stdout) == (1, "")
+
+
+def test_a_write_may_name_the_version_that_it_expects(cli, read):
+    read("secrets", "put", "c", "--stdin", "--cas", "0", stdin="one")
+    done = cli("secrets", "put", "c", "--stdin", "--cas", "0", stdin=CANARY)
+    assert done.exit_code == 1
+    assert CANARY not in done.output
+    assert cli("secrets", "get", "c").stdout == "one"
+
+
+def test_secrets_are_listed_by_prefix_and_deleted(cli, read):
+    for path in ("a/x", "a/y", "b"):
+        read("secrets", "put", path, "--stdin", stdin="1")
+    assert [row["path"] for row in read("secrets", "list", "a/")] == ["a/x", "a/y"]
+    assert cli("secrets", "list").stdout.split() == ["PATH", "a/x", "a/y", "b"]
+    assert cli("secrets", "delete", "a/x").exit_code == 0
+    assert cli("secrets", "delete", "a/x").exit_code == 1
+    assert [row["path"] for row in read("secrets", "list")] == ["a/y", "b"]
+
+
+def test_all_pages_are_listed(cli, monkeypatch):
+    whole = Secrets.list
+
+    async def two(self, prefix="", *, cursor=None, limit):
+        return await whole(self, prefix, cursor=cursor, limit=min(limit, 2))
+
+    monkeypatch.setattr(Secrets, "list", two)
+    for path in "abcde":
+        cli("secrets", "put", path, "--stdin", stdin="1")
+    assert [row["path"] for row in json.loads(cli("secrets", "list", "-o", "json").stdout)] == list("abcde")
+
+
+def test_wrong_paths_and_absent_secrets_are_one_line(cli):
+    for path, word in (("../etc", "not a secret path"), ("absent", "absent"), ("a\x1b[2J", "not a secret path")):
+        done = cli("secrets", "get", path)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert word in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "\x1b" not in done.stderr
+
+
+def test_a_value_is_asked_for_only_on_a_terminal(cli):
+    done = cli("secrets", "put", "a", stdin="x")
+    assert done.exit_code == 2
+    assert "--stdin" in done.stderr
+
+
+def test_providers_say_what_they_can(read):
+    found = {row["name"]: row for row in read("secrets", "providers")}
+    assert found["sql"]["chosen"]
+    assert "versions" in found["sql"]["capabilities"]
+    assert "write" not in found["env"]["capabilities"]
+
+
+def test_a_read_only_provider_says_so(cli):
+    env = {"TRADESENSE_SECRETS__PROVIDER": "env", "TRADESENSE_SECRET_A": CANARY}
+    assert cli("secrets", "get", "a", env=env).stdout == CANARY
+    done = cli("secrets", "put", "a", "--stdin", stdin="x", env=env)
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+    assert "keeps no versions" in cli("secrets", "versions", "a", env=env).stderr
+
+
+def test_what_will_be_lost_is_told(cli):
+    done = cli("secrets", "put", "a", "--stdin", stdin="x", env={"TRADESENSE_SECRETS__PROVIDER": "memory"})
+    assert done.exit_code == 0
+    assert "ends with it" in done.stderr
+
+
+def test_reads_and_writes_are_on_the_trail(cli, read):
+    read("secrets", "put", "a", "--stdin", stdin=CANARY)
+    cli("secrets", "get", "a")
+    cli("secrets", "get", "b")
+    rows = read("audit", "tail", "--action", "secrets.*")
+    assert [(row["action"], row["subject"], row["outcome"]) for row in rows] == [
+        ("secrets.put", "a", "succeeded"),
+        ("secrets.get", "a", "succeeded"),
+        ("secrets.get", "b", "failed"),
+    ]
+    assert all(row["actor"].startswith("operator ") for row in rows)
+    assert CANARY not in cli("audit", "tail", "-o", "json").stdout
