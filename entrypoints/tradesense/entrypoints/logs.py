@@ -26,11 +26,11 @@ from tradesense.settings.schema import TelemetrySettings
 CORRELATION: ContextVar[tuple[str, str]] = ContextVar("tradesense_correlation", default=("", ""))
 """Correlation id and trace id of what this task is about; both empty outside a request or a job."""
 
-QUIET = ("asyncio", "aiosqlite", "urllib3", "httpx2", "taskiq")
+QUIET = ("alembic", "asyncio", "aiosqlite", "urllib3", "httpx2", "taskiq")
 """Libraries whose `info` and `debug` tell of themselves and not of the platform."""
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^ -~]")
-_NOT_PRINTABLE_ASCII_BYTES = re.compile(rb"[^ -~]")
+DELETE = b"\x7f"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FIRST = ("timestamp", "level", "event", "correlation_id", "trace_id", "logger")
 
@@ -77,7 +77,7 @@ def line(fields: Mapping[str, Any] | msgspec.Struct) -> bytes:
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError):
         plain = fields if isinstance(fields, Mapping) else msgspec.structs.asdict(fields)
         encoded = json.dumps(dict(plain), default=str, separators=(",", ":")).encode()
-    if _NOT_PRINTABLE_ASCII_BYTES.search(encoded) is None:
+    if encoded.isascii() and DELETE not in encoded:  # the encoder has escaped the other control characters
         return encoded
     return _NOT_PRINTABLE_ASCII.sub(_escaped, encoded.decode()).encode()
 

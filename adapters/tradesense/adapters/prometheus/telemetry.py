@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from tradesense.core.errors import ConfigurationError
 from tradesense.core.telemetry.models import Instrument, Kind, TraceContext
 from tradesense.core.telemetry.ports import AttributeValue, Record, Scrapable, Span, Telemetry
 from tradesense.plugins.manifest import AdapterContext
+
+_log = logging.getLogger(__name__)
 
 UNITS = {"s": "seconds", "ms": "milliseconds", "By": "bytes", "1": "ratio", "%": "percent"}
 """UCUM to the words that Prometheus' naming conventions ask for."""
@@ -57,6 +60,7 @@ class PrometheusTelemetry:
         self._lock = Lock()
         self._registry = CollectorRegistry()
         self._metrics: dict[str, Metric] = {}
+        self._instruments: dict[str, Instrument] = {}
         self._records: dict[tuple[str, tuple[str, ...]], Record] = {}
         self._span = nullcontext(_NoSpan())
         self._before: tuple[Any, str | None] | None = None
@@ -78,7 +82,10 @@ class PrometheusTelemetry:
             os.environ[VARIABLE] = variable
 
     def bind(self, instrument: Instrument, labels: tuple[str, ...] = ()) -> Record:
-        """See :meth:`Telemetry.bind`. Too few or too many labels are filled up or cut, as nothing here may raise."""
+        """See :meth:`Telemetry.bind`. Too few or too many labels are filled up or cut, as nothing here may raise.
+
+        What is recorded by an instrument that has the name of another one, and not its kind and labels, is dropped.
+        """
         key = (instrument.name, labels)
         record = self._records.get(key)
         if record is None:
@@ -123,17 +130,22 @@ class PrometheusTelemetry:
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]  # the library has no types here
 
     def _bound(self, instrument: Instrument, labels: tuple[str, ...]) -> Record:
-        metric = self._metrics.get(instrument.name)
+        name = metric_name(instrument)
+        first = self._instruments.setdefault(name, instrument)
+        if (first.kind, first.labels) != (instrument.kind, instrument.labels):
+            _log.warning("the instrument %r clashes with another one and is not recorded", instrument.name)
+            return _drop
+        metric = self._metrics.get(name)
         if metric is None:
-            metric = self._metrics[instrument.name] = self._declared(instrument)
+            metric = self._metrics[name] = self._declared(instrument)
         width = len(instrument.labels)
-        given = (*labels, *[""] * width)[:width]
+        given = tuple(_encodable(label) for label in (*labels, *[""] * width)[:width])
         child: Any = metric.labels(*given) if width else metric
         match instrument.kind:
             case Kind.COUNTER:
                 return _counting(child)
             case Kind.GAUGE:
-                return child.set  # type: ignore[no-any-return]  # a child is of its metric's class
+                return child._value.set  # type: ignore[no-any-return]  # noqa: SLF001  # what set() does, without its checks
             case Kind.HISTOGRAM:
                 return _observing(child)
 
@@ -147,6 +159,15 @@ class PrometheusTelemetry:
             case Kind.HISTOGRAM:
                 buckets = instrument.buckets or Histogram.DEFAULT_BUCKETS
                 return Histogram(name, text, labels, registry=self._registry, buckets=buckets)
+
+
+def _drop(_: float) -> None:
+    """Record nothing."""
+
+
+def _encodable(label: str) -> str:
+    """``label`` with whatever UTF-8 does not encode replaced: it would spoil the whole exposition."""
+    return label if label.isascii() else label.encode("utf-8", "replace").decode()
 
 
 def _counting(counter: Counter) -> Record:

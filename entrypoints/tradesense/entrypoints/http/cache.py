@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
@@ -35,16 +35,16 @@ class Invalidated(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/cache/stats", opt=guard("cache:read"), tags=["cache"])
-async def cache_stats(request: Request[Any, Any, Any]) -> Stats:
+async def cache_stats() -> Stats:
     """What the cache of this process has done."""
-    stats = current(request).services.cache.stats()
+    stats = current().services.cache.stats()
     return Stats(hits=stats.hits, misses=stats.misses, backend_up=stats.backend_up)
 
 
 @post("/api/v1/cache/invalidate", opt=guard("cache:write"), status_code=200, tags=["cache"])
-async def invalidate(request: Request[Any, Any, Any], data: Invalidation) -> Invalidated:
+async def invalidate(data: Invalidation) -> Invalidated:
     """Drop keys in every process."""
-    here = current(request)
+    here = current()
     event = Event("cache.invalidate", f"{len(data.keys)} keys", here.actor, here.correlation_id)
     async with here.services.trail.change(event, joined=False):
         removed = await here.services.cache.invalidate(data.keys)

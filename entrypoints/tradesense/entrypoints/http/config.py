@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
@@ -60,9 +60,9 @@ class History(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/config", opt=public(), tags=["config"])
-async def public_config(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def public_config() -> Response[bytes]:
     """Key and value of every public setting. Ask again with `If-None-Match`."""
-    here = current(request)
+    here = current()
     body = msgspec.json.encode(await here.services.config.public(), order="deterministic")
     etag = conditional.digest_tag(body)
     headers = {"ETag": etag, "Cache-Control": "public, no-cache"}
@@ -72,24 +72,22 @@ async def public_config(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/api/v1/settings", opt=guard("config:read"), tags=["config"])
-async def list_settings(
-    request: Request[Any, Any, Any], prefix: str = "", cursor: str | None = None, limit: int = 100
-) -> SettingPage:
+async def list_settings(prefix: str = "", cursor: str | None = None, limit: int = 100) -> SettingPage:
     """The settings whose keys begin with ``prefix``, a page at a time."""
-    page = await current(request).services.config.list(prefix, cursor=cursor, limit=limit)
+    page = await current().services.config.list(prefix, cursor=cursor, limit=limit)
     return SettingPage(items=tuple(_view(setting) for setting in page.items), cursor=page.cursor)
 
 
 @get("/api/v1/settings/{key:str}", opt=guard("config:read"), tags=["config"])
-async def read_setting(request: Request[Any, Any, Any], key: str) -> Response[SettingView]:
+async def read_setting(key: str) -> Response[SettingView]:
     """A setting, with its revision as the entity tag."""
-    return _tagged(await current(request).services.config.get(key))
+    return _tagged(await current().services.config.get(key))
 
 
 @put("/api/v1/settings/{key:str}", opt=guard("config:write"), tags=["config"])
-async def write_setting(request: Request[Any, Any, Any], key: str, data: NewSetting) -> Response[SettingView]:
+async def write_setting(key: str, data: NewSetting) -> Response[SettingView]:
     """Write a setting; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
-    here = current(request)
+    here = current()
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         setting = await here.services.config.put(
@@ -104,24 +102,24 @@ async def write_setting(request: Request[Any, Any, Any], key: str, data: NewSett
 
 
 @delete("/api/v1/settings/{key:str}", opt=guard("config:write"), status_code=204, tags=["config"])
-async def delete_setting(request: Request[Any, Any, Any], key: str) -> None:
+async def delete_setting(key: str) -> None:
     """Remove a setting; with `If-Match` only that revision. Its history stays."""
-    here = current(request)
+    here = current()
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         await here.services.config.delete(key, expected=expected, actor=here.actor, correlation_id=here.correlation_id)
 
 
 @get("/api/v1/settings/{key:str}/history", opt=guard("config:read"), tags=["config"])
-async def setting_history(request: Request[Any, Any, Any], key: str) -> History:
+async def setting_history(key: str) -> History:
     """Every revision of a setting, removals included."""
-    return History(items=tuple(_view(past) for past in await current(request).services.config.history(key)))
+    return History(items=tuple(_view(past) for past in await current().services.config.history(key)))
 
 
 @post("/api/v1/settings/{key:str}/rollback", opt=guard("config:write"), status_code=200, tags=["config"])
-async def rollback_setting(request: Request[Any, Any, Any], key: str, data: Rollback) -> Response[SettingView]:
+async def rollback_setting(key: str, data: Rollback) -> Response[SettingView]:
     """Write the value of an earlier revision as a new one."""
-    here = current(request)
+    here = current()
     setting = await here.services.config.rollback(
         key, data.revision, actor=here.actor, correlation_id=here.correlation_id
     )

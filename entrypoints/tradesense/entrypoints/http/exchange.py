@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar.connection import ASGIConnection
+from contextvars import ContextVar
 
 from tradesense.core.audit.models import Actor
 from tradesense.core.identity.models import Client, Principal
@@ -13,14 +11,9 @@ from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.site import Site
 from tradesense.entrypoints.services import Services
 
-KEY = "tradesense"
-"""Where the exchange lies in the ASGI scope."""
-
-Connection = ASGIConnection[Any, Any, Any, Any]
-
 
 class Exchange:
-    """Made once per request by :mod:`.observe`, and handed on in the scope."""
+    """Made once per request by :mod:`.observe`; whoever answers finds it by :func:`current`."""
 
     __slots__ = (
         "_address",
@@ -102,12 +95,12 @@ class Exchange:
         return self.principal
 
 
-def current(connection: Connection) -> Exchange:
-    """The exchange that a handler belongs to."""
-    return in_scope(connection.scope)
+CURRENT: ContextVar[Exchange] = ContextVar("tradesense_exchange")
 
 
-def in_scope(scope: Any) -> Exchange:
-    """The exchange that lies in an ASGI scope."""
-    exchange: Exchange = scope[KEY]
-    return exchange
+def current() -> Exchange:
+    """The exchange that this task is about.
+
+    It is not a parameter of the handlers, as Litestar then need not look at the request to call them.
+    """
+    return CURRENT.get()

@@ -97,14 +97,12 @@ def malformed(request: Request[Any, Any, Any], refusal: Refused) -> Response[Any
     tags=["ofrep"],
     exception_handlers={Refused: malformed},
 )
-async def evaluate(
-    request: Request[Any, Any, Any], key: str, data: EvaluationRequest
-) -> Response[EvaluationSuccess | EvaluationFailure]:
+async def evaluate(key: str, data: EvaluationRequest) -> Response[EvaluationSuccess | EvaluationFailure]:
     """Evaluate one flag for a context (OFREP 0.3)."""
     subject = data.context.get("targetingKey")
     if subject is not None and not isinstance(subject, str):
         return _failure(key, ErrorCode.INVALID_CONTEXT, "targetingKey is a text")
-    services = current(request).services
+    services = current().services
     found = await services.flags.evaluate(key, data.context)
     services.telemetry.bind(FLAG_EVALUATIONS, (found.reason,))(1)
     if found.error_code is not None:
@@ -130,22 +128,22 @@ def _failure(key: str, code: ErrorCode, details: str) -> Response[EvaluationSucc
 
 
 @get("/api/v1/flags", opt=guard("flags:read"), tags=["flags"])
-async def list_flags(request: Request[Any, Any, Any], cursor: str | None = None, limit: int = 100) -> FlagPage:
+async def list_flags(cursor: str | None = None, limit: int = 100) -> FlagPage:
     """A page of definitions, by key."""
-    page = await current(request).services.flags.list(cursor=cursor, limit=limit)
+    page = await current().services.flags.list(cursor=cursor, limit=limit)
     return FlagPage(items=tuple(_view(stored) for stored in page.items), cursor=page.cursor)
 
 
 @get("/api/v1/flags/{key:str}", opt=guard("flags:read"), tags=["flags"])
-async def read_flag(request: Request[Any, Any, Any], key: str) -> Response[FlagView]:
+async def read_flag(key: str) -> Response[FlagView]:
     """A definition, with its revision as the entity tag."""
-    return _tagged(await current(request).services.flags.get(key))
+    return _tagged(await current().services.flags.get(key))
 
 
 @put("/api/v1/flags/{key:str}", opt=guard("flags:write"), tags=["flags"])
-async def write_flag(request: Request[Any, Any, Any], key: str, data: FlagBody) -> Response[FlagView]:
+async def write_flag(key: str, data: FlagBody) -> Response[FlagView]:
     """Write a definition; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
-    here = current(request)
+    here = current()
     if data.key not in {None, key}:
         raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
     flag = Flag(
@@ -165,9 +163,9 @@ async def write_flag(request: Request[Any, Any, Any], key: str, data: FlagBody) 
 
 
 @delete("/api/v1/flags/{key:str}", opt=guard("flags:write"), status_code=204, tags=["flags"])
-async def delete_flag(request: Request[Any, Any, Any], key: str) -> None:
+async def delete_flag(key: str) -> None:
     """Remove a definition; with `If-Match` only that revision."""
-    here = current(request)
+    here = current()
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         await here.services.flags.delete(key, expected=expected, actor=here.actor, correlation_id=here.correlation_id)

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from tradesense.entrypoints.http import headers as answers
 from tradesense.entrypoints.http import problems
 from tradesense.entrypoints.http.body import JsonBody
-from tradesense.entrypoints.http.exchange import Exchange, in_scope
+from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.observe import send_answer
 from tradesense.entrypoints.http.problems import Refused
 from tradesense.settings.schema import HttpSettings
@@ -57,7 +57,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = in_scope(scope)
+        exchange = current()
         method = exchange.method
         if (direct := self._direct.get((method, exchange.path))) is not None:
             await direct(exchange, send)

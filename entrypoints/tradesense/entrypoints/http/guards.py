@@ -111,7 +111,7 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
         raise PermissionDenied("the route declares no guard")
     if declared.need == PUBLIC:
         return
-    exchange = current(request)
+    exchange = current()
     principal = exchange.principal = await authenticate(exchange)
     try:
         if principal.via is Via.COOKIE and exchange.method in UNSAFE:

@@ -11,7 +11,7 @@ from litestar.types import Scope
 
 from tradesense.core.errors import TradeSenseError, Unavailable
 from tradesense.entrypoints.http import problems
-from tradesense.entrypoints.http.exchange import current, in_scope
+from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.problems import Kind, Refused
 
 log = structlog.stdlib.get_logger("tradesense.http")
@@ -27,9 +27,9 @@ _KINDS = {
 }
 
 
-def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def problem_response(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The problem that stands for ``error``."""
-    exchange = current(request)
+    exchange = current()
     known = _translated(error) if isinstance(error, HTTPException) else error
     answer = problems.answer_to(
         known, correlation_id=exchange.correlation_id, bearer=b"authorization" in exchange.headers
@@ -42,9 +42,9 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
 HANDLERS: dict[int | type[Exception], Any] = {Exception: problem_response, HTTPException: problem_response}
 
 
-async def tell(error: Exception, scope: Scope) -> None:
+async def tell(error: Exception, _scope: Scope) -> None:
     """Log what is the server's fault, and report what nobody foresaw."""
-    exchange = in_scope(scope)
+    exchange = current()
     if isinstance(error, Unavailable):
         log.warning("dependency unavailable", error=error.code, detail=error.line())
         return

@@ -13,7 +13,6 @@ SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-site"),
     (b"server", b"tradesense"),
 )
 
@@ -31,7 +30,7 @@ ALLOWED = b"Authorization, Content-Type, If-Match, If-None-Match, Traceparent, X
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 
 
-def completed(headers: Iterable[Header], *own: Header) -> list[Header]:
+def completed(headers: Iterable[Header], own: Iterable[Header]) -> list[Header]:
     """The answer's headers with ours; ``own`` are those of this request."""
     complete: list[Header] = []
     kept = False
@@ -50,8 +49,6 @@ def completed(headers: Iterable[Header], *own: Header) -> list[Header]:
 
 def cors(site: Site, origin: bytes | None) -> list[Header]:
     """What lets a page of an allowed foreign origin read the answer. Nothing for any other (ASVS 3.4.2)."""
-    if not site.foreign_origins:
-        return []
     vary = (b"vary", b"Origin")
     if origin is None or origin not in site.foreign_origins:
         return [vary]

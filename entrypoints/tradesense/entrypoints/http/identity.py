@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -106,9 +106,9 @@ class SessionAnswer(Struct, frozen=True, kw_only=True):
 
 
 @post("/api/v1/auth/register", opt=public(), status_code=202, tags=["auth"])
-async def register(request: Request[Any, Any, Any], data: Registration) -> Accepted:
+async def register(data: Registration) -> Accepted:
     """Sign up. The answer is the same whether the address had an account or not. Needs the token of the visit."""
-    here = current(request)
+    here = current()
     await csrf.check_before_login(here)
     policy = here.services.settings.identity.policy
     limit = Limit(name="register-address", count=policy.login_attempts_per_address, period=policy.login_window)
@@ -120,9 +120,9 @@ async def register(request: Request[Any, Any, Any], data: Registration) -> Accep
 
 
 @post("/api/v1/auth/login", opt=public(), status_code=200, tags=["auth"], type_encoders={Secret: Secret.reveal})
-async def login(request: Request[Any, Any, Any], data: LoginBody) -> Response[LoginAnswer]:
+async def login(data: LoginBody) -> Response[LoginAnswer]:
     """Log in. Cookie mode needs the token of the visit; token mode reads and sets no cookie."""
-    here = current(request)
+    here = current()
     by_cookie = data.mode == "cookie"
     if by_cookie:
         await csrf.check_before_login(here)
@@ -157,25 +157,25 @@ async def _end_session_before(here: Exchange) -> None:
 
 
 @post("/api/v1/auth/logout", opt=authenticated(), status_code=204, tags=["auth"])
-async def logout(request: Request[Any, Any, Any]) -> Response[None]:
+async def logout() -> Response[None]:
     """End this session."""
-    here = current(request)
+    here = current()
     await here.services.sessions.logout(here.caller(), actor=here.actor, correlation_id=here.correlation_id)
     return _logged_out(here)
 
 
 @post("/api/v1/auth/logout-all", opt=guard("identity:self"), status_code=204, tags=["auth"])
-async def logout_all(request: Request[Any, Any, Any]) -> Response[None]:
+async def logout_all() -> Response[None]:
     """End every session of the caller, this one included."""
-    here = current(request)
+    here = current()
     await here.services.sessions.logout_all(here.caller(), actor=here.actor, correlation_id=here.correlation_id)
     return _logged_out(here)
 
 
 @post("/api/v1/auth/token/refresh", opt=public(), status_code=200, tags=["auth"], type_encoders={Secret: Secret.reveal})
-async def refresh(request: Request[Any, Any, Any], data: RefreshBody) -> TokenAnswer:
+async def refresh(data: RefreshBody) -> TokenAnswer:
     """Spend a refresh token for the next pair. Spending one twice ends its session. No cookie is read."""
-    here = current(request)
+    here = current()
     pair = await here.services.tokens.refresh(
         data.refresh_token.reveal(), actor=here.actor, correlation_id=here.correlation_id
     )
@@ -183,9 +183,9 @@ async def refresh(request: Request[Any, Any, Any], data: RefreshBody) -> TokenAn
 
 
 @get("/api/v1/auth/csrf", opt=public(), tags=["auth"])
-async def csrf_token(request: Request[Any, Any, Any]) -> Response[CsrfAnswer]:
+async def csrf_token() -> Response[CsrfAnswer]:
     """A token for this session, or for this visit, which begins where there is none."""
-    here = current(request)
+    here = current()
     bound = await csrf.binding(here)
     begun: list[Cookie] = []
     if not bound:
@@ -195,9 +195,9 @@ async def csrf_token(request: Request[Any, Any, Any]) -> Response[CsrfAnswer]:
 
 
 @get("/api/v1/auth/session", opt=authenticated(), tags=["auth"])
-async def session(request: Request[Any, Any, Any]) -> SessionAnswer:
+async def session() -> SessionAnswer:
     """Who is logged in."""
-    caller = current(request).caller()
+    caller = current().caller()
     return SessionAnswer(
         user=UserView(id=caller.user_id, email=caller.email, roles=caller.roles),
         session=SessionView(id=caller.session_id, authenticated_at=caller.authenticated_at, via=caller.via),
@@ -205,9 +205,9 @@ async def session(request: Request[Any, Any, Any]) -> SessionAnswer:
 
 
 @get("/.well-known/jwks.json", opt=public(), tags=["auth"])
-async def jwks(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+async def jwks() -> Response[dict[str, Any]]:
     """The keys that verify our tokens (RFC 7517)."""
-    keys = current(request).services.signer.public_keys()
+    keys = current().services.signer.public_keys()
     return Response(keys, headers={"Cache-Control": "public, max-age=300"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -61,6 +62,7 @@ class Server:
             except Exception as error:
                 log.critical("the start failed", exc_info=error)
                 raise SystemExit(1) from error
+            gc.freeze()  # what is there now stays: no collection need look at it again
             await send({"type": "lifespan.startup.complete"})
             await receive()
         self._app = None

@@ -17,7 +17,7 @@ from tradesense.core.telemetry.ports import Record
 from tradesense.entrypoints.http import headers as answers
 from tradesense.entrypoints.http import problems
 from tradesense.entrypoints.http.access import CLIENT_CLOSED, AccessLog
-from tradesense.entrypoints.http.exchange import KEY, Exchange
+from tradesense.entrypoints.http.exchange import CURRENT, Exchange
 from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.routing import Templates
 from tradesense.entrypoints.http.site import Site
@@ -71,18 +71,18 @@ class Observe:
             return
         began = self._monotonic()
         exchange, parent = self._exchange(scope)
-        scope[KEY] = exchange
+        CURRENT.set(exchange)
         CORRELATION.set((exchange.correlation_id, exchange.trace.trace_id))
-        own = (
-            (b"x-request-id", exchange.correlation_id.encode()),
-            (b"traceparent", exchange.trace.traceparent().encode()),
-            *answers.cors(self._site, exchange.headers.get(b"origin")),
-        )
+        own = [(b"x-request-id", exchange.correlation_id.encode())]
+        if parent is not None:  # who takes part in the trace is told the name of our span
+            own.append((b"traceparent", exchange.trace.traceparent().encode()))
+        if self._site.foreign_origins:
+            own += answers.cors(self._site, exchange.headers.get(b"origin"))
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                message["headers"] = answers.completed(message["headers"], *own)
+                message["headers"] = answers.completed(message["headers"], own)
             await send(message)
 
         self._active += 1
@@ -102,9 +102,10 @@ class Observe:
     def _exchange(self, scope: Any) -> tuple[Exchange, TraceContext | None]:
         pairs = scope["headers"]
         headers: dict[bytes, bytes] = dict(pairs)
-        given = headers.get(b"x-request-id")
-        correlation = given.decode() if given and _CORRELATION_ID.fullmatch(given) else self._services.ids.new()
         trace, parent = self._trace(headers.get(b"traceparent"))
+        given = headers.get(b"x-request-id")
+        # Without an id of the caller's the trace's own will do: one name less, and logs and traces meet in it.
+        correlation = given.decode() if given and _CORRELATION_ID.fullmatch(given) else trace.trace_id
         exchange = Exchange(
             self._services,
             self._site,

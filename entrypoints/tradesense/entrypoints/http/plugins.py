@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request, get
+from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
@@ -44,9 +42,9 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/plugins", opt=guard("plugins:read"), tags=["plugins"])
-async def list_plugins(request: Request[Any, Any, Any]) -> Listing:
+async def list_plugins() -> Listing:
     """What is installed, what it offers, and what stands behind each port."""
-    services = current(request).services
+    services = current().services
     found = tuple(
         Plugin(name=one.name, distribution=one.distribution, version=one.version, state=one.state, why=one.why)
         for one in services.plugins.found

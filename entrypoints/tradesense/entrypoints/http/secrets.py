@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Request, delete, get, put
+from litestar import delete, get, put
 from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -50,11 +50,9 @@ class Paths(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/secrets", opt=guard("secrets:read"), tags=["secrets"])
-async def list_secrets(
-    request: Request[Any, Any, Any], prefix: str = "", cursor: str | None = None, limit: int = 100
-) -> Paths:
+async def list_secrets(prefix: str = "", cursor: str | None = None, limit: int = 100) -> Paths:
     """The paths that begin with ``prefix``, a page at a time."""
-    page = await current(request).services.secrets.list(prefix, cursor=cursor, limit=limit)
+    page = await current().services.secrets.list(prefix, cursor=cursor, limit=limit)
     return Paths(items=page.items, cursor=page.cursor)
 
 
@@ -64,11 +62,9 @@ async def list_secrets(
     tags=["secrets"],
     type_encoders={Secret: Secret.reveal},
 )
-async def read_secret(
-    request: Request[Any, Any, Any], path: str, version: Annotated[int, Meta(ge=1)] | None = None
-) -> SecretValue:
+async def read_secret(path: str, version: Annotated[int, Meta(ge=1)] | None = None) -> SecretValue:
     """The secret's value, of one version where one is named. The read is on the audit trail."""
-    here = current(request)
+    here = current()
     found = await here.services.secrets.get(
         path.removeprefix("/"), version=version, actor=here.actor, correlation_id=here.correlation_id
     )
@@ -83,9 +79,9 @@ async def read_secret(
 
 
 @put("/api/v1/secrets/{path:path}", opt=guard("secrets:write"), tags=["secrets"])
-async def write_secret(request: Request[Any, Any, Any], path: str, data: NewValue) -> Written:
+async def write_secret(path: str, data: NewValue) -> Written:
     """Write a new version; with ``cas`` only if that version is current."""
-    here = current(request)
+    here = current()
     version = await here.services.secrets.put(
         path.removeprefix("/"), data.value, cas=data.cas, actor=here.actor, correlation_id=here.correlation_id
     )
@@ -93,9 +89,9 @@ async def write_secret(request: Request[Any, Any, Any], path: str, data: NewValu
 
 
 @delete("/api/v1/secrets/{path:path}", opt=guard("secrets:write"), status_code=204, tags=["secrets"])
-async def delete_secret(request: Request[Any, Any, Any], path: str) -> None:
+async def delete_secret(path: str) -> None:
     """Delete the secret."""
-    here = current(request)
+    here = current()
     await here.services.secrets.delete(path.removeprefix("/"), actor=here.actor, correlation_id=here.correlation_id)
 
 

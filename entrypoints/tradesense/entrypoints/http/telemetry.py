@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Send
 from msgspec import Struct
@@ -59,9 +57,9 @@ async def live() -> State:
 
 
 @get("/health/ready", opt=public(), tags=["health"])
-async def ready(request: Request[Any, Any, Any]) -> Response[State]:
+async def ready() -> Response[State]:
     """Whether to send requests here: 503 while a dependency is down, and once the server is about to stop."""
-    fit, word = await current(request).readiness.ready()
+    fit, word = await current().readiness.ready()
     return Response(State(status=word), status_code=OK if fit else UNAVAILABLE)
 
 
@@ -72,20 +70,20 @@ async def startup() -> State:
 
 
 @get("/health", opt=guard("telemetry:read"), tags=["health"])
-async def health(request: Request[Any, Any, Any]) -> Detail:
+async def health() -> Detail:
     """Every check, with what it found."""
-    report = await current(request).readiness.report()
+    report = await current().readiness.report()
     checks = tuple(Check(name=one.name, status=one.status, detail=one.detail) for one in report.checks)
     return Detail(status=report.status, checks=checks)
 
 
-async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def metrics() -> Response[bytes]:
     """The metrics, in Prometheus' text form.
 
     Anyone may read them in development and testing; elsewhere the scraper needs a token, unless
     ``telemetry.public_metrics`` says otherwise.
     """
-    scrape = current(request).services.scrape
+    scrape = current().services.scrape
     if scrape is None:
         raise NotFound("the chosen metrics adapter is not one that is scraped", mend="set telemetry.metrics")
     kind, body = scrape.scrape()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
@@ -45,18 +44,16 @@ class Accounts(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/users", opt=guard("users:read"), tags=["users"])
-async def users(
-    request: Request[Any, Any, Any], role: str = "", cursor: str | None = None, limit: int = 100
-) -> Accounts:
+async def users(role: str = "", cursor: str | None = None, limit: int = 100) -> Accounts:
     """A page of accounts, only those with ``role`` where one is given."""
-    page = await current(request).services.accounts.list(role=role, cursor=cursor, limit=limit)
+    page = await current().services.accounts.list(role=role, cursor=cursor, limit=limit)
     return Accounts(items=tuple(_account(user) for user in page.items), cursor=page.cursor)
 
 
 @post("/api/v1/users", opt=guard("users:write"), status_code=201, tags=["users"])
-async def create_user(request: Request[Any, Any, Any], data: NewUser) -> Account:
+async def create_user(data: NewUser) -> Account:
     """Make an account. Nobody can give a role that permits more than they may themselves."""
-    here = current(request)
+    here = current()
     _check_grant(here, data.roles)
     user = await here.services.accounts.create(
         data.email, data.password, roles=data.roles, actor=here.actor, correlation_id=here.correlation_id
