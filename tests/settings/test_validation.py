@@ -15,8 +15,9 @@ from tradesense.plugins.manager import Plugins
 from tradesense.plugins.manifest import Adapter, Requirement
 from tradesense.plugins.registry import Offer
 from tradesense.settings.layers import Value
-from tradesense.settings.load import adapter_settings, load
+from tradesense.settings.load import load
 from tradesense.settings.schema import Settings
+from tradesense.settings.sections import adapter_settings
 from tradesense.settings.validate import check
 
 

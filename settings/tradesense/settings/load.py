@@ -20,8 +20,6 @@ from tradesense.settings.sections import Sections, adapter_settings, chosen, mis
 from tradesense.settings.sources import Sources
 from tradesense.settings.validate import check as check_struct
 
-__all__ = ("Loaded", "adapter_settings", "load", "load_plugins")
-
 _LEVELS = ("error", "warning", "info")
 
 

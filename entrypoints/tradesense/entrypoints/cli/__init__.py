@@ -10,6 +10,8 @@ import sys
 
 from tradesense.entrypoints.cli.commands import overview
 
+__all__ = ("main",)
+
 
 def main() -> int:
     """Run the command line of this process and return its exit code."""
