@@ -53,6 +53,15 @@ if TYPE_CHECKING:
     )
     from tradesense.core.testing.jobs import JobQueueContract
     from tradesense.core.testing.secrets import AeadContract, KeyEncryptionContract, SecretStoreContract
+    from tradesense.core.testing.telemetry import (
+        AlertNotifierContract,
+        EndedSpan,
+        ErrorReporterContract,
+        HealthCheckContract,
+        Reading,
+        ReportedError,
+        TelemetryContract,
+    )
     from tradesense.core.testing.transactions import TransactionsContract
 
 _HOMES = {
@@ -77,6 +86,15 @@ _HOMES = {
     ),
     "jobs": ("JobQueueContract",),
     "secrets": ("AeadContract", "KeyEncryptionContract", "SecretStoreContract"),
+    "telemetry": (
+        "AlertNotifierContract",
+        "EndedSpan",
+        "ErrorReporterContract",
+        "HealthCheckContract",
+        "Reading",
+        "ReportedError",
+        "TelemetryContract",
+    ),
     "transactions": ("TransactionsContract",),
 }
 
@@ -87,14 +105,18 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _HOMES))
 __all__ = (
     "Advance",
     "AeadContract",
+    "AlertNotifierContract",
     "AuditLogContract",
     "BackplaneContract",
     "BreachedPasswordsContract",
     "CacheStoreContract",
     "ClockContract",
     "Contract",
+    "EndedSpan",
+    "ErrorReporterContract",
     "ExposureSinkContract",
     "FlagStoreContract",
+    "HealthCheckContract",
     "IdentityProviderContract",
     "IdentityStoreContract",
     "IdsContract",
@@ -108,8 +130,11 @@ __all__ = (
     "PasswordHasherContract",
     "RandomContract",
     "RateLimiterContract",
+    "Reading",
+    "ReportedError",
     "SecretStoreContract",
     "SettingsStoreContract",
+    "TelemetryContract",
     "TokenSignerContract",
     "TransactionsContract",
     "eventually",

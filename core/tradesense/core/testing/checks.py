@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -89,6 +89,25 @@ async def started(call: Coroutine[Any, Any, T]) -> AsyncGenerator[asyncio.Task[T
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def arrives(
+    read: Callable[[], Awaitable[Sequence[T]]], expected: Sequence[T], *, seconds: float, what: str
+) -> None:
+    """``read`` gives exactly ``expected``, in any order, now or within ``seconds``."""
+    found: Sequence[T] = ()
+
+    async def arrived() -> bool:
+        nonlocal found
+        found = await read()
+        return len(found) == len(expected) and all(found.count(one) == expected.count(one) for one in expected)
+
+    try:
+        async with asyncio.timeout(seconds):
+            while not await arrived():  # noqa: ASYNC110  # the other end sets no event of ours
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail(f"{what}: there were {list(found)!r:.2000}, not {list(expected)!r:.2000}")
 
 
 async def refuse_when_unreachable(make: Make[Any] | None, error: type[Unavailable], calls: Calls) -> None:
