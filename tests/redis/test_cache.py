@@ -224,3 +224,18 @@ async def test_a_lease_called_like_a_part_of_another_is_its_own(connect: Callabl
     async with RedisLocks(await connect(), random) as locks:
         leases = [await locks.acquire(name, 60) for name in ("a", "a:fence", "a:calls", "-fence:a")]
         assert all(leases)
+
+
+async def test_a_caller_s_cancellation_is_never_swallowed(connect: Callable[..., Any]) -> None:
+    async def forever(store: RedisCache) -> None:
+        while True:
+            await store.get("a")
+
+    async with RedisCache(await connect()) as store:
+        for turns in range(60):
+            task = asyncio.create_task(forever(store))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=2)
+            assert task.cancelled(), f"cancelled after {turns} turns of the loop"

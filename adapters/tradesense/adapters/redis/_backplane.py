@@ -45,7 +45,7 @@ class RedisBackplane(RedisAdapter):
     async def publish(self, topic: str, payload: bytes) -> None:
         """One PUBLISH."""
         redis = self._redis
-        with self._translated:
+        async with self._bounded():
             await redis.publish(self._channel(topic), payload)
 
     @asynccontextmanager
@@ -74,13 +74,10 @@ class RedisBackplane(RedisAdapter):
             raise AdapterClosed("RedisBackplane is not open")
         pubsub = self._clients.waiting.pubsub()
         try:
-            with self._translated:
-                async with asyncio.timeout(self._clients.timeout):
-                    await pubsub.subscribe(channel)
-                    while (message := await pubsub.get_message(timeout=self._clients.timeout)) is None or not _confirms(
-                        message
-                    ):
-                        pass
+            async with self._bounded():
+                await pubsub.subscribe(channel)
+                while not _confirms(await pubsub.get_message(timeout=self._clients.timeout)):
+                    pass
         except BaseException:
             await pubsub.aclose()
             raise
@@ -159,8 +156,8 @@ class _Subscription:
                 await pubsub.aclose()
 
 
-def _confirms(message: dict[str, Any]) -> bool:
-    return bool(message["type"] == "subscribe")
+def _confirms(message: dict[str, Any] | None) -> bool:
+    return message is not None and bool(message["type"] == "subscribe")
 
 
 _: type[Backplane] = RedisBackplane

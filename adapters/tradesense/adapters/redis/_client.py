@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from types import TracebackType
@@ -54,15 +55,15 @@ class RedisClients:
 
         :raises Unavailable: the server does not answer, or refuses the password.
         """
-        commands = self._client(self._settings.pool_size, self.timeout)
+        commands = self._client(self._settings.pool_size)
         try:
-            with Translated(self, Unavailable):
+            async with Bounded(self, Unavailable):
                 await commands.ping()
         except BaseException:
             await commands.aclose()
             raise
         self._commands = commands
-        self._waiting = self._client(WAITING_CONNECTIONS, None)
+        self._waiting = self._client(WAITING_CONNECTIONS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,12 +88,12 @@ class RedisClients:
         """
         return _opened(self._waiting)
 
-    def _client(self, size: int, read_timeout: float | None) -> Client:
+    def _client(self, size: int) -> Client:
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
             self._settings.url.reveal(),
             max_connections=size,
-            timeout=self.timeout,
-            socket_timeout=read_timeout,
+            timeout=self.timeout / 2,
+            socket_timeout=None,
             socket_connect_timeout=self.timeout,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
@@ -101,19 +102,29 @@ class RedisClients:
         return cast("Client", Redis.from_pool(pool))
 
 
-class Translated:
-    """A ``with`` block that turns the client library's errors into ``error``."""
+class Bounded:
+    """An ``async with`` block that may last ``seconds`` and turns the client library's errors into ``error``.
 
-    __slots__ = ("_clients", "_error")
+    The library's own timeouts are left off: on Python 3.11 they can swallow the cancellation of their caller.
+    """
 
-    def __init__(self, clients: RedisClients, error: type[Unavailable]) -> None:
+    __slots__ = ("_clients", "_error", "_timeout")
+
+    def __init__(self, clients: RedisClients, error: type[Unavailable], seconds: float | None = None) -> None:
         self._clients = clients
         self._error = error
+        self._timeout = asyncio.timeout(clients.timeout if seconds is None else seconds)
 
-    def __enter__(self) -> None:
-        return
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
 
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            error = late
         if isinstance(error, (RedisError, OSError)):
             detail, mend = _explain(error, self._clients)
             raise self._error(f"redis at {self._clients.address} {detail}", origin=ORIGIN, mend=mend) from error
@@ -124,7 +135,7 @@ class RedisAdapter:
 
     def __init__(self, clients: RedisClients, error: type[Unavailable]) -> None:
         self._clients = clients
-        self._translated = Translated(clients, error)
+        self._error = error
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -140,6 +151,9 @@ class RedisAdapter:
             raise AdapterClosed(f"{type(self).__name__} is not open")
         return self._clients.commands
 
+    def _bounded(self, seconds: float | None = None) -> Bounded:
+        return Bounded(self._clients, self._error, seconds)
+
     def _key(self, *parts: str) -> str:
         return self._clients.prefix + ":".join(parts)
 
@@ -151,12 +165,11 @@ class RedisHealth:
 
     def __init__(self, clients: RedisClients) -> None:
         self._clients = clients
-        self._translated = Translated(clients, Unavailable)
 
     async def check(self) -> Health:
         """One PING, within the connection's timeout."""
         try:
-            with self._translated:
+            async with Bounded(self._clients, Unavailable):
                 await self._clients.commands.ping()
         except Unavailable as error:
             return Health(name=self.name, status=Status.DOWN, detail=error.detail)

@@ -54,13 +54,13 @@ class RedisLimiter(RedisAdapter):
         if not 1 <= cost <= limit.count:
             raise ValueError(f"an attempt costs 1 to {limit.count}, not {cost}")
         arguments = (limit.count, int(limit.period * MICROSECONDS), cost, milliseconds(limit.period) + 1)
-        with self._translated:
+        async with self._bounded():
             allowed, remaining, wait = await self._script(redis, [self._log(key, limit)], arguments)
         return Verdict(allowed=bool(allowed), remaining=remaining, retry_after=wait / MICROSECONDS)
 
     async def reset(self, key: str, limit: Limit) -> None:
         """One UNLINK."""
-        with self._translated:
+        async with self._bounded():
             await self._redis.unlink(self._log(key, limit))
 
     def _log(self, key: str, limit: Limit) -> str:

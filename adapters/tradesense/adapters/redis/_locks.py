@@ -67,7 +67,7 @@ class RedisLocks(RedisAdapter):
     async def renew(self, lease: Lease) -> bool:
         """One script."""
         redis = self._redis
-        with self._translated:
+        async with self._bounded():
             return bool(await _RENEW(redis, [self._lock(lease.name)], [lease.owner, milliseconds(lease.ttl)]))
 
     async def release(self, lease: Lease) -> bool:
@@ -89,13 +89,13 @@ class RedisLocks(RedisAdapter):
         redis = self._redis
         keys = [self._lock(name), self._key("lock-fence", name)]
         life = milliseconds(ttl)
-        with self._translated:
+        async with self._bounded():
             return int(await _ACQUIRE(redis, keys, [owner, life, life + FENCE_MILLISECONDS]))
 
     async def _release(self, name: str, owner: str) -> bool:
         redis = self._redis
         keys = [self._lock(name), self._calls(name)]
-        with self._translated:
+        async with self._bounded():
             return bool(await _RELEASE(redis, keys, [owner, HAND_OVER_MILLISECONDS]))
 
     async def _wait(self, name: str, owner: str, ttl: float, wait: float) -> int:
@@ -118,9 +118,8 @@ class RedisLocks(RedisAdapter):
         """Return when the lease was given back, or ``seconds`` have passed."""
         redis = self._clients.waiting
         nap = max(seconds, SHORTEST_NAP)
-        with self._translated:
-            async with asyncio.timeout(nap + self._clients.timeout):
-                await redis.blpop([self._calls(name)], timeout=nap)
+        async with self._bounded(nap + self._clients.timeout):
+            await redis.blpop([self._calls(name)], timeout=nap)
 
     def _lock(self, name: str) -> str:
         return self._key("lock", name)

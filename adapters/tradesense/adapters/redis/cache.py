@@ -22,12 +22,12 @@ class RedisCache(RedisAdapter):
 
     async def get(self, key: str) -> bytes | None:
         """One GET."""
-        with self._translated:
+        async with self._bounded():
             return await self._redis.get(self._entry(key))
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """One SET with PX, so that value and time change together."""
-        with self._translated:
+        async with self._bounded():
             await self._redis.set(self._entry(key), value, px=milliseconds(ttl))
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -35,7 +35,7 @@ class RedisCache(RedisAdapter):
         redis = self._redis
         if not keys:
             return {}
-        with self._translated:
+        async with self._bounded():
             values = await redis.mget([self._entry(key) for key in keys])
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
@@ -45,23 +45,22 @@ class RedisCache(RedisAdapter):
         if not items:
             return
         life = milliseconds(ttl)
-        with self._translated:
-            async with redis.pipeline(transaction=False) as pipeline:
-                for key, value in items.items():
-                    pipeline.set(self._entry(key), value, px=life)
-                await pipeline.execute()
+        async with self._bounded(), redis.pipeline(transaction=False) as pipeline:
+            for key, value in items.items():
+                pipeline.set(self._entry(key), value, px=life)
+            await pipeline.execute()
 
     async def delete(self, *keys: str) -> int:
         """One UNLINK: the server frees large values in the background."""
         redis = self._redis
         if not keys:
             return 0
-        with self._translated:
+        async with self._bounded():
             return await redis.unlink(*(self._entry(key) for key in keys))
 
     async def expire(self, key: str, ttl: float) -> bool:
         """One PEXPIRE."""
-        with self._translated:
+        async with self._bounded():
             return bool(await self._redis.pexpire(self._entry(key), milliseconds(ttl)))
 
     def _entry(self, key: str) -> str:
