@@ -1,0 +1,102 @@
+"""The identity store's contract."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tradesense.core.capabilities import Capability
+from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, UserNotFound
+from tradesense.core.identity.ports import IdentityStore
+from tradesense.core.testing.base import Joined, Make, joined, opened, requires
+from tradesense.core.testing.checks import Calls, interrupt, refuse_when_unreachable, rolled_back
+from tradesense.core.testing.identity.samples import NOW, a_session, a_token, a_user, with_session, with_token
+from tradesense.core.testing.identity.sessions import RefreshTokenTests, SessionTests
+from tradesense.core.testing.identity.users import UserTests
+
+CALLS: Calls = {
+    "users.add": lambda store: store.users.add(a_user()),
+    "users.get": lambda store: store.users.get("x"),
+    "users.by_email": lambda store: store.users.by_email("x"),
+    "users.update": lambda store: store.users.update(a_user()),
+    "users.list": lambda store: store.users.list(),
+    "sessions.add": lambda store: store.sessions.add(a_session(a_user())),
+    "sessions.find": lambda store: store.sessions.find(bytes(32)),
+    "sessions.find_by_id": lambda store: store.sessions.find_by_id("x"),
+    "sessions.touch": lambda store: store.sessions.touch("x", NOW),
+    "sessions.end": lambda store: store.sessions.end("x"),
+    "sessions.sweep": lambda store: store.sessions.sweep(NOW, NOW),
+    "refresh_tokens.add": lambda store: store.refresh_tokens.add(a_token(a_session(a_user()))),
+    "refresh_tokens.spend": lambda store: store.refresh_tokens.spend(bytes(32), NOW),
+}
+
+
+class IdentityStoreContract(UserTests, SessionTests, RefreshTokenTests):
+    """What every :class:`IdentityStore` must do.
+
+    Names are unique to each test. Sweeps reach sessions that ended before 1990 and no others, so a backend may be
+    shared by tests that follow each other.
+    """
+
+    port = IdentityStore
+
+    @pytest.fixture
+    def unreachable(self) -> Make[IdentityStore] | None:
+        """Override this where the backend can be away: a callable that makes an adapter of one that does not answer."""
+        return None
+
+    @pytest.mark.parametrize("call", list(CALLS))
+    async def test_a_closed_store_refuses(self, adapter: Make[IdentityStore], call: str) -> None:
+        store = adapter()
+        with pytest.raises(AdapterClosed):
+            await CALLS[call](store)
+        async with opened(store):
+            pass
+        with pytest.raises(AdapterClosed):
+            await CALLS[call](store)
+
+    async def test_an_unreachable_store_is_unavailable_and_nobody_is_absent(
+        self, unreachable: Make[Any] | None
+    ) -> None:
+        await refuse_when_unreachable(unreachable, DatabaseUnavailable, CALLS)
+
+    async def test_cancelled_calls_leave_the_store_usable(self, adapter: Make[IdentityStore]) -> None:
+        async with opened(adapter()) as store:
+            user, session = await with_session(store)
+            await interrupt(lambda: store.sessions.find(session.token_hash))
+            await interrupt(lambda: store.sessions.touch(session.id, session.last_seen_at))
+            async with asyncio.timeout(self.patience):
+                found = await asyncio.gather(*(store.sessions.find(session.token_hash) for _ in range(24)))
+            assert found == [(session, user)] * 24
+
+    @requires(Capability.TRANSACTIONAL)
+    async def test_a_rolled_back_transaction_changes_nothing(
+        self, adapter: Make[IdentityStore], transactions: Joined
+    ) -> None:
+        async with joined(adapter, transactions) as (store, unit):
+            session, token = await with_token(store)
+            newcomer = a_user()
+            async with rolled_back(unit):
+                await store.users.add(newcomer)
+                assert await store.users.get(newcomer.id) == newcomer, "a transaction sees what it wrote"
+                await store.refresh_tokens.spend(token.token_hash, NOW)
+                await store.sessions.end(session.id)
+            with pytest.raises(UserNotFound):
+                await store.users.get(newcomer.id)
+            assert await store.users.by_email(newcomer.email_key) is None
+            assert await store.sessions.find_by_id(session.id) is not None
+            assert await store.refresh_tokens.spend(token.token_hash, NOW) == token, "the spending was not rolled back"
+
+    @requires(Capability.TRANSACTIONAL)
+    async def test_a_committed_transaction_changes_everything(
+        self, adapter: Make[IdentityStore], transactions: Joined
+    ) -> None:
+        async with joined(adapter, transactions) as (store, unit):
+            newcomer = a_user()
+            session = a_session(newcomer)
+            async with unit.begin():
+                await store.users.add(newcomer)
+                await store.sessions.add(session)
+            assert await store.sessions.find(session.token_hash) == (session, newcomer)

@@ -1,0 +1,186 @@
+"""The adapters of the identity room keep their contracts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import io
+import json
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+import contracted
+from tradesense.adapters.console.identity import ConsoleMessenger
+from tradesense.core.capabilities import Capability
+from tradesense.core.identity import (
+    BreachedPasswords,
+    ExternalIdentity,
+    IdentityProvider,
+    IdentityStore,
+    Message,
+    Messenger,
+    PasswordHasher,
+    TokenSigner,
+)
+from tradesense.core.identity.ports import IdentityStore
+from tradesense.core.sensitive import Secret
+from tradesense.core.testing import (
+    BreachedPasswordsContract,
+    IdentityProviderContract,
+    IdentityStoreContract,
+    MessengerContract,
+    PasswordHasherContract,
+    TokenSignerContract,
+)
+from tradesense.core.transactions import Transactions
+
+JANE = ExternalIdentity(provider="memory", subject="24400320", email="jane@example.org", email_verified=True)
+HS256_SECRET = b"0123456789abcdef0123456789abcdef-only-for-tests"
+ED25519_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+class Memory:
+    @pytest.fixture
+    def platform(self):
+        return contracted.context()
+
+    @pytest.fixture
+    def adapter(self, platform):
+        return lambda: contracted.build(contracted.manifest("memory", self.port), platform)
+
+
+class TestMemoryIdentity(Memory, IdentityStoreContract):
+    capabilities = contracted.manifest("memory", IdentityStore).capabilities
+
+    @pytest.fixture
+    def transactions(self, platform):
+        return lambda _: contracted.build(contracted.manifest("memory", Transactions), platform)
+
+
+class TestMemoryProvider(Memory, IdentityProviderContract):
+    capabilities = contracted.manifest("memory", IdentityProvider).capabilities
+
+    @pytest.fixture
+    def authorize(self):
+        async def log_in(provider, url):
+            return provider.grant(JANE, parse_qs(urlsplit(url).query)["code_challenge"][0])
+
+        return log_in
+
+
+class TestMemoryMessenger(Memory, MessengerContract):
+    # Beyond its manifest: it can tell equal keys.
+    capabilities = contracted.manifest("memory", Messenger).capabilities | {Capability.DEDUPLICATION}
+
+    @pytest.fixture
+    def sent(self):
+        return lambda messenger: messenger.sent
+
+
+class TestMemoryBreached(Memory, BreachedPasswordsContract):
+    capabilities = contracted.manifest("memory", BreachedPasswords).capabilities
+
+    @pytest.fixture
+    def adapter(self, platform):
+        return lambda: contracted.build(contracted.manifest("memory", self.port), platform, breached=("password",))
+
+
+class TestNullBreached(BreachedPasswordsContract):
+    capabilities = contracted.manifest("null", BreachedPasswords).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("null", BreachedPasswords), contracted.context())
+
+    @pytest.mark.xfail(reason="it knows no password at all")
+    async def test_a_known_password_is_contained(self, adapter, known):
+        await super().test_a_known_password_is_contained(adapter, known)
+
+    @pytest.mark.xfail(reason="it knows no password at all")
+    async def test_concurrent_passwords_are_not_mixed_up(self, adapter, known):
+        await super().test_concurrent_passwords_are_not_mixed_up(adapter, known)
+
+
+class TestConsoleMessenger(MessengerContract):
+    capabilities = contracted.manifest("console", Messenger).capabilities
+
+    @pytest.fixture
+    def stream(self):
+        return io.StringIO()
+
+    @pytest.fixture
+    def adapter(self, stream):
+        return lambda: ConsoleMessenger(stream)
+
+    @pytest.fixture
+    def sent(self, stream):
+        def read(_):
+            blocks = re.findall(r"--- message\nTo: (.*)\nSubject: (.*)\n\n((?:    .*\n)*)---\n", stream.getvalue())
+            return [
+                Message(to=to, subject=subject, text=re.sub("^    ", "", body, flags=re.MULTILINE))
+                for to, subject, body in blocks
+            ]
+
+        return read
+
+
+class TestArgon2(PasswordHasherContract):
+    capabilities = contracted.manifest("argon2", PasswordHasher).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("argon2", PasswordHasher), contracted.context())
+
+
+class TestJoseHs256(TokenSignerContract):
+    # One manifest stands for both algorithms; this one has no public key.
+    capabilities = contracted.manifest("jose", TokenSigner).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: _jose(algorithm="HS256", secret=Secret(HS256_SECRET))
+
+    @pytest.fixture
+    def forge(self):
+        return lambda _, header, claims: _compact(
+            header, claims, lambda signed: hmac.new(HS256_SECRET, signed, hashlib.sha256).digest()
+        )
+
+
+class TestJoseEdDsa(TokenSignerContract):
+    capabilities = contracted.manifest("jose", TokenSigner).capabilities | {Capability.PUBLIC_KEYS}
+
+    @pytest.fixture
+    def adapter(self):
+        pem = ED25519_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return lambda: _jose(algorithm="EdDSA", private_key=Secret(pem))
+
+    @pytest.fixture
+    def forge(self):
+        return lambda _, header, claims: _compact(header, claims, ED25519_KEY.sign)
+
+
+def _jose(**settings):
+    return contracted.build(contracted.manifest("jose", TokenSigner), contracted.context(), **settings)
+
+
+def _compact(header, claims, sign):
+    signed = ".".join(_encoded(json.dumps(part).encode()) for part in (header, claims))
+    return f"{signed}.{_encoded(sign(signed.encode()))}"
+
+
+def _encoded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class TestSqlIdentityOnSqlite(OnSqlite, IdentityStoreContract):
+    capabilities = sqldatabases.capabilities(IdentityStore)
+
+
+class TestSqlIdentityOnPostgresql(OnPostgresql, IdentityStoreContract):
+    capabilities = sqldatabases.capabilities(IdentityStore)
