@@ -285,3 +285,27 @@ async def _true(value):
 
 async def _gone(cache, *keys):
     return not any([await cache.get(key) for key in keys])
+
+
+async def test_one_whose_look_took_long_does_not_run_the_factory_again(cache, far):
+    """The shared store's answer to the second caller was on its way while the first one loaded the value."""
+    answer, runs, looks = asyncio.Event(), [], []
+
+    async def slow(key):
+        looks.append(key)
+        await answer.wait()
+
+    async def factory():
+        runs.append(1)
+        return b"made"
+
+    look, far.get = far.get, slow
+    late = asyncio.create_task(cache.get_or_set("k", factory, TTL))
+    await eventually(lambda: _true(looks), seconds=5)
+    far.get = look
+    early = asyncio.create_task(cache.get_or_set("k", factory, TTL))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    answer.set()
+    assert [await late, await early] == [b"made"] * 2
+    assert len(runs) == 1

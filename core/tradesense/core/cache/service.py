@@ -66,14 +66,14 @@ class HybridCache:
 
         An error of the factory reaches every caller that waited for it and is not kept.
         """
-        if (value := await self.get(key)) is not None:
+        if (value := await self._near.get(check_key(key))) is not None:
+            self._hits += 1
             return value
-        if (running := self._loading.get(key)) is not None:
-            return await asyncio.shield(running)
-        future: asyncio.Future[bytes] = asyncio.ensure_future(self._load(key, factory, ttl))
-        self._loading[key] = future
-        future.add_done_callback(lambda _: self._loading.pop(key, None))
-        return await asyncio.shield(future)
+        running = self._loading.get(key)
+        if running is None:
+            running = self._loading[key] = asyncio.ensure_future(self._load(key, factory, ttl))
+            running.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(running)
 
     async def invalidate(self, keys: Sequence[str]) -> int:
         """Remove the keys everywhere and return how many the shared store held."""
@@ -98,6 +98,9 @@ class HybridCache:
         return CacheStats(hits=self._hits, misses=self._misses, backend_up=self._up)
 
     async def _load(self, key: str, factory: Factory, ttl: float) -> bytes:
+        # The look into the shared store is part of the flight: its answer may be older than another caller's load.
+        if (value := await self.get(key)) is not None:
+            return value
         value = await factory()
         await self.set(key, value, ttl)
         return value
