@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from tradesense.core.sensitive import Secret
 
-
 _PATH = r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 
 
