@@ -17,15 +17,19 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import select
 
 import contracted
 import servers
 from servers import Postgres
+from tradesense.adapters.sql._query import Query
+from tradesense.adapters.sql._tables import exposures
 from tradesense.adapters.sql.migrations import upgrade
 from tradesense.adapters.sql.transactions import SqlTransactions
 from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.errors import DecryptionFailed
+from tradesense.core.flags.models import Exposure
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.models import WrappedKey
 from tradesense.core.sensitive import Secret
@@ -34,10 +38,10 @@ QUICK = 0.5
 """Seconds until an absent server is given up."""
 
 
-def platform(clock=None):
+def platform(chain=None):
     """What the factories of one process are given."""
-    lent = contracted.context(clock)
-    lent.chain = AuditChain(bytes(range(32)))
+    lent = contracted.context()
+    lent.chain = chain or AuditChain(bytes(range(32)))
     cipher = Cipher()
     lent.sealer = Sealer(keys=OneKey(cipher), aead=cipher, random=lent.random, namespace="tests")
     return lent
@@ -46,6 +50,20 @@ def platform(clock=None):
 def sql(port, url, lent=None, **settings):
     """An SQL adapter of the port, unopened."""
     return contracted.build(contracted.manifest("sql", port), lent or platform(), url=Secret(url), **settings)
+
+
+def capabilities(port):
+    """What the manifest declares."""
+    return contracted.manifest("sql", port).capabilities
+
+
+async def recorded(sink):
+    """The exposures that the sink's table holds."""
+    columns = exposures.c
+    rows = await sink._shared.fetch(
+        Query(select(columns.flag, columns.variant, columns.targeting_key, columns.at).order_by(columns.id)), {}
+    )
+    return [Exposure(flag=row[0], variant=row[1], targeting_key=row[2], at=row[3]) for row in rows]
 
 
 class Databases:

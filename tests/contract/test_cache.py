@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 import contracted
+import sqldatabases
+from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.redis import _client as redis
 from tradesense.core.cache import Backplane, CacheStore, LockProvider, RateLimiter
 from tradesense.core.sensitive import Secret
@@ -114,3 +116,11 @@ class TestRedisLocks(OnValkey, LockProviderContract):
 
 class TestRedisLimiter(OnValkey, RateLimiterContract):
     capabilities = contracted.manifest("redis", RateLimiter).capabilities
+
+
+class TestSqlLocksOnSqlite(OnSqlite, LockProviderContract):
+    capabilities = sqldatabases.capabilities(LockProvider)
+
+
+class TestSqlLocksOnPostgresql(OnPostgresql, LockProviderContract):
+    capabilities = sqldatabases.capabilities(LockProvider)

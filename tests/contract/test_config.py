@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import contracted
+import sqldatabases
+from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.core.config import SettingsStore
 from tradesense.core.testing import SettingsStoreContract
 from tradesense.core.transactions import Transactions
@@ -24,3 +26,11 @@ class TestMemorySettings(SettingsStoreContract):
     @pytest.fixture
     def transactions(self, platform):
         return lambda _: contracted.build(contracted.manifest("memory", Transactions), platform)
+
+
+class TestSqlSettingsOnSqlite(OnSqlite, SettingsStoreContract):
+    capabilities = sqldatabases.capabilities(SettingsStore)
+
+
+class TestSqlSettingsOnPostgresql(OnPostgresql, SettingsStoreContract):
+    capabilities = sqldatabases.capabilities(SettingsStore)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import contracted
+import sqldatabases
+from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.core.flags import ExposureSink, FlagStore
 from tradesense.core.testing import ExposureSinkContract, FlagStoreContract
 from tradesense.core.transactions import Transactions
@@ -40,3 +42,27 @@ class TestMemoryExposures(ExposureSinkContract):
             return list(sink.recorded)
 
         return read
+
+
+class TestSqlFlagsOnSqlite(OnSqlite, FlagStoreContract):
+    capabilities = sqldatabases.capabilities(FlagStore)
+
+
+class TestSqlFlagsOnPostgresql(OnPostgresql, FlagStoreContract):
+    capabilities = sqldatabases.capabilities(FlagStore)
+
+
+class SqlExposures:
+    capabilities = sqldatabases.capabilities(ExposureSink)
+
+    @pytest.fixture
+    def recorded(self):
+        return sqldatabases.recorded
+
+
+class TestSqlExposuresOnSqlite(SqlExposures, OnSqlite, ExposureSinkContract):
+    pass
+
+
+class TestSqlExposuresOnPostgresql(SqlExposures, OnPostgresql, ExposureSinkContract):
+    pass

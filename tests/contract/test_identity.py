@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import contracted
+import sqldatabases
+from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.console.identity import ConsoleMessenger
 from tradesense.core.capabilities import Capability
 from tradesense.core.identity import (
@@ -27,7 +29,6 @@ from tradesense.core.identity import (
     PasswordHasher,
     TokenSigner,
 )
-from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import (
     BreachedPasswordsContract,

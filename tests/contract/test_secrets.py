@@ -7,6 +7,8 @@ import base64
 import pytest
 
 import contracted
+import sqldatabases
+from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.env._names import variable
 from tradesense.core.secrets import Aead, KeyEncryption, SecretStore
 from tradesense.core.sensitive import Secret
@@ -118,3 +120,11 @@ class TestVaultSecrets(SecretStoreContract):
     def _store(self, openbao, **changed):
         settings = {"url": openbao.address, "token": Secret(openbao.token), "mount": openbao.mount} | changed
         return contracted.build(contracted.manifest("vault", SecretStore), contracted.context(), **settings)
+
+
+class TestSqlSecretsOnSqlite(OnSqlite, SecretStoreContract):
+    capabilities = sqldatabases.capabilities(SecretStore)
+
+
+class TestSqlSecretsOnPostgresql(OnPostgresql, SecretStoreContract):
+    capabilities = sqldatabases.capabilities(SecretStore)

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_, greenlet_spawn
 
 from tradesense.adapters.sql import _schema
 from tradesense.adapters.sql._backend import Backend
@@ -171,15 +171,20 @@ class Database:
         compiled = self._compiled.get(query)
         if compiled is None:
             compiled = self._compiled[query] = query.compile(engine.dialect)
-        pooled = await engine.raw_connection()
+        # One greenlet takes, uses and gives back the connection: to start one costs more than all that the pool does.
+        rows = await greenlet_spawn(self._read, engine, compiled.sql, compiled.values(parameters))
+        return compiled.rows(rows)
+
+    def _read(self, engine: AsyncEngine, sql: str, values: Sequence[Any]) -> Sequence[Row]:
+        pooled = engine.sync_engine.raw_connection()
         try:
-            rows = await self._backend.fetch(pooled.driver_connection, compiled.sql, compiled.values(parameters))
+            rows = await_(self._backend.fetch(pooled.driver_connection, sql, values))
         except BaseException:
             # after a cancellation or a time-out the connection may be busy with this query still
-            await finish(greenlet_spawn(pooled.invalidate))
+            pooled.invalidate()
             raise
-        await greenlet_spawn(pooled.close)
-        return compiled.rows(rows)
+        pooled.close()
+        return rows
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:

@@ -44,11 +44,10 @@ class Compiled:
 
     def values(self, parameters: dict[str, Any]) -> list[Any]:
         """The parameters by position."""
+        given = self._fixed | parameters if self._fixed else parameters
         return [
-            value if process is None else process(value)
-            for process, value in zip(
-                self._binds, map((self._fixed | parameters).__getitem__, self._names), strict=True
-            )
+            given[name] if process is None else process(given[name])
+            for name, process in zip(self._names, self._binds, strict=True)
         ]
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:

@@ -91,7 +91,12 @@ class SqlSettingsStore(Room):
             if state is None or (expected is not None and expected != current):
                 raise _conflict(key, current, expected)
             setting = Setting(
-                key=key, value=value, public=public, revision=last + 1, updated_at=self._clock.now(), updated_by=by
+                key=key,
+                value=_copy(value),
+                public=public,
+                revision=last + 1,
+                updated_at=self._clock.now(),
+                updated_by=by,
             )
             await _write(connection, setting)
         return setting
@@ -147,6 +152,11 @@ async def _write(connection: AsyncConnection, setting: Setting) -> None:
         },
     )
     await connection.execute(_MOVE, {"of": setting.key, "revision": setting.revision, "deleted": setting.deleted})
+
+
+def _copy(value: Any) -> Any:
+    """The value as it will be read, which nobody else can change."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _removal(key: str, revision: int, at: datetime, by: str) -> Setting:

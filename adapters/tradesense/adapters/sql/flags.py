@@ -64,7 +64,8 @@ class SqlFlagStore(Room):
     async def put(self, flag: Flag, *, expected: int | None = None) -> StoredFlag:
         """See :meth:`FlagStore.put`."""
         now = self._clock.now()
-        row = {"definition": msgspec.json.encode(flag).decode(), "updated_at": now, "deleted": False}
+        definition = msgspec.json.encode(flag).decode()
+        row = {"definition": definition, "updated_at": now, "deleted": False}
         async with self._ready().writing() as connection:
             current, last = await _revisions(connection, flag.key)
             _expect(flag.key, current, expected)
@@ -73,7 +74,7 @@ class SqlFlagStore(Room):
             else:
                 await connection.execute(_CHANGE, row | {"of": flag.key, "revision": last + 1})
             await connection.execute(_NEXT)
-        return StoredFlag(flag=flag, revision=last + 1, updated_at=now)
+        return _stored((definition, last + 1, now))
 
     async def delete(self, key: str, *, expected: int | None = None) -> None:
         """See :meth:`FlagStore.delete`."""
