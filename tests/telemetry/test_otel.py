@@ -117,6 +117,16 @@ async def test_metrics_arrive_with_their_labels_and_buckets(collector):
     assert list(duration.explicit_bounds) == [0.1, 1.0]
 
 
+@pytest.mark.parametrize("compress", [True, False])
+async def test_an_export_is_compressed_when_asked(collector, compress):
+    async with OtelTelemetry(settings(collector, compress=compress)) as telemetry:
+        with telemetry.span("x", CONTEXT):
+            pass
+    (_, headers, _), *_others = collector.exports
+    assert (headers.get("content-encoding") == "gzip") is compress
+    assert len(collector.spans()) == 1
+
+
 async def test_headers_go_with_every_export_and_are_not_shown(collector):
     chosen = settings(collector, headers=Secret("X-Tenant=t1, x-api-key=hunter2"))
     async with OtelTelemetry(chosen) as telemetry:

@@ -19,6 +19,8 @@ class OtelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``service.name`` of everything that is sent."""
     headers: Secret = Secret("")
     """Headers of every export, as in ``x-api-key=KEY,x-tenant=a``."""
+    compress: bool = False
+    """Whether exports are compressed; it costs more than all the rest of a span, and a collector is mostly near."""
     timeout: Annotated[float, Meta(gt=0, le=60)] = 5.0
     """Seconds that one export, and the last one at the end, may take."""
     interval: Annotated[float, Meta(ge=0.05, le=600)] = 5.0

@@ -37,6 +37,7 @@ class OtelTelemetry:
     def __init__(self, settings: OtelSettings) -> None:
         self._settings = settings
         self._headers = parse_headers(settings.headers.reveal())
+        self._compression = Compression.Gzip if settings.compress else Compression.NoCompression
         self._resource = Resource(
             {
                 "service.name": settings.service_name,
@@ -58,7 +59,7 @@ class OtelTelemetry:
             endpoint=f"{settings.endpoint.rstrip('/')}/v1/traces",
             headers=self._headers,
             timeout=settings.timeout,
-            compression=Compression.Gzip,
+            compression=self._compression,
         )
         self._processor = BatchSpanProcessor(
             self._exporter,
@@ -121,7 +122,7 @@ class OtelTelemetry:
                 endpoint=f"{settings.endpoint.rstrip('/')}/v1/metrics",
                 headers=self._headers,
                 timeout=settings.timeout,
-                compression=Compression.Gzip,
+                compression=self._compression,
             )
             reader = PeriodicExportingMetricReader(
                 exporter,

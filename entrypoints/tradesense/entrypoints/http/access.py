@@ -54,7 +54,15 @@ class AccessLog:
         status = exchange.status or CLIENT_CLOSED
         if status < self._from_status:
             return
-        entry = Line(
+        if self._as_text:
+            text = self._text(exchange, status, seconds).encode("utf-8", "replace")
+        else:
+            text = line(self._entry(exchange, route, status, seconds))
+        with suppress(OSError):  # a full disk must not become a failed request
+            os.write(self._descriptor, text + b"\n")
+
+    def _entry(self, exchange: Exchange, route: str, status: int, seconds: float) -> Line:
+        return Line(
             timestamp=self._clock.now(),
             level="error" if status >= SERVER_ERROR else "info",
             correlation_id=exchange.correlation_id,
@@ -68,13 +76,10 @@ class AccessLog:
             user=exchange.principal.user_id if exchange.principal else "",
             user_agent=exchange.headers.get(b"user-agent", b"")[:MOST].decode("latin-1"),
         )
-        text = _text(entry).encode("utf-8", "replace") if self._as_text else line(entry)
-        with suppress(OSError):  # a full disk must not become a failed request
-            os.write(self._descriptor, text + b"\n")
 
-
-def _text(entry: Line) -> str:
-    return (
-        f"{entry.timestamp:%H:%M:%S} {entry.status} {visible(entry.method)} {visible(entry.path)} "
-        f"{entry.duration_ms:.1f} ms {entry.correlation_id}"
-    )
+    def _text(self, exchange: Exchange, status: int, seconds: float) -> str:
+        """A line for a person: short, and nothing in it that moves their cursor."""
+        return (
+            f"{self._clock.now():%H:%M:%S} {status} {visible(exchange.method)} {visible(exchange.path)} "
+            f"{seconds * 1000:.1f} ms {exchange.correlation_id}"
+        )

@@ -18,6 +18,7 @@ from tradesense.entrypoints.http import (
     users,
 )
 from tradesense.entrypoints.http.access import STDERR, AccessLog
+from tradesense.entrypoints.http.answers import JsonAnswer
 from tradesense.entrypoints.http.codec import SecretSchema, StrictRequest, as_it_is, is_secret
 from tradesense.entrypoints.http.front import Front
 from tradesense.entrypoints.http.guards import authorize, inventory
@@ -64,6 +65,7 @@ def create_routes(settings: Settings, site: Site) -> Litestar:
         after_exception=[tell],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
+        response_class=JsonAnswer,
         type_decoders=[(is_secret, as_it_is)],
         openapi_config=openapi.config(site),
         plugins=[SecretSchema()],

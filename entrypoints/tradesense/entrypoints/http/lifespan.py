@@ -43,12 +43,11 @@ class Server:
         self._plugins = plugins
         self._app: ASGIApp | None = None
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Hand requests on, and live through the server's lifespan."""
-        if self._app is not None and scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+        if self._app is None or scope["type"] == "lifespan":
+            return self._live(receive, send)
+        return self._app(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
@@ -65,7 +64,6 @@ class Server:
             gc.freeze()  # what is there now stays: no collection need look at it again
             await send({"type": "lifespan.startup.complete"})
             await receive()
-        self._app = None
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self, stack: AsyncExitStack, services: Services) -> None:
