@@ -41,7 +41,7 @@ _MENDS = (
     ("locked", "let the other writer finish, or raise database.busy_timeout"),
     ("disk", "free space on the disk"),
     ("readonly", "let the service's user write the file and its folder"),
-    ("unable to open", "correct database.url, or " + UPGRADE),
+    ("unable to open", UPGRADE + ", or correct database.url"),
     ("no such table", UPGRADE),
     ("not a database", "correct database.url"),
 )
