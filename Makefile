@@ -49,7 +49,7 @@ bench: .venv/.dev ## the benchmarks, then every row of the performance table as 
 	$(BIN)/python tests/benchmarks/rows.py
 
 soak: .venv/.dev ## the experiments that take longer than a minute, whole
-	@TRADESENSE_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 3600 --benchmark-disable $(ARGS) || [ $$? -eq 5 ]
+	@TRADESENSE_TEST_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 3600 --benchmark-disable $(ARGS) || [ $$? -eq 5 ]
 
 .venv/.made:
 	@echo "making .venv"

@@ -130,4 +130,4 @@ def tradesense(tmp_path: Path) -> platform_process.Runner:
 
 @pytest.fixture(scope="session")
 def soaking() -> bool:
-    return "TRADESENSE_SOAK" in os.environ
+    return "TRADESENSE_TEST_SOAK" in os.environ

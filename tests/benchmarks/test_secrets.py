@@ -12,7 +12,7 @@ from tradesense.core.sensitive import Secret
 from tradesense.entrypoints import parts
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.entrypoints.bench import secrets_operations
-from tradesense.entrypoints.container import upgrade_database
+from tradesense.entrypoints.database import upgrade_database
 from tradesense.plugins.manager import load as load_plugins
 from tradesense.settings.load import load as load_settings
 

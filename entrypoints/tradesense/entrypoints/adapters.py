@@ -11,8 +11,8 @@ from tradesense.core.capabilities import Capability
 from tradesense.plugins.manager import Plugins
 from tradesense.plugins.manifest import AdapterContext
 from tradesense.plugins.registry import Offer, build
-from tradesense.settings.sections import adapter_settings
 from tradesense.settings.schema import Settings
+from tradesense.settings.sections import adapter_settings
 
 P = TypeVar("P")
 

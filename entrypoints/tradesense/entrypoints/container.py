@@ -32,15 +32,12 @@ from tradesense.core.telemetry.service import HealthService
 from tradesense.core.transactions import Transactions
 from tradesense.entrypoints import parts
 from tradesense.entrypoints.adapters import Adapters
-from tradesense.entrypoints.database import current_database, upgrade_database
 from tradesense.entrypoints.services import Services
 from tradesense.plugins.manager import Plugins, load
 from tradesense.settings.references import references, substituted
 from tradesense.settings.schema import Settings
 
 SWEEP_SECONDS = 60.0
-
-__all__ = ("Platform", "Services", "current_database", "open_container", "upgrade_database")
 
 
 class Platform(containers.DeclarativeContainer):

@@ -42,6 +42,8 @@ class HealthService:
             return await asyncio.wait_for(check.check(), CHECK_SECONDS)
         except TimeoutError:
             return Health(name=check.name, status=Status.DOWN, detail=f"no answer within {CHECK_SECONDS:g} s")
+        except Exception as error:  # noqa: BLE001  # a check that breaks its promise must not hide what the others found
+            return Health(name=check.name, status=Status.DOWN, detail=type(error).__name__)
 
 
 class _Spans:

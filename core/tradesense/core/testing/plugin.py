@@ -52,8 +52,8 @@ class Card:
             if count:
                 counts.append(f"{count} {word}")
         declared = ", ".join(self.capabilities) or "none"
-        name = self.adapter or self.contract.rpartition(".")[2]
-        return f"{self.port:<18} {name:<26} {', '.join(counts)}; capabilities: {declared}"
+        name = f"{self.adapter or 'unknown'} ({self.contract.rpartition('.')[2]})"
+        return f"{self.port:<18} {name:<50} {', '.join(counts)}; capabilities: {declared}"
 
 
 class Scorecard:
