@@ -20,7 +20,17 @@ def judge(request, tmp_path):
     def run(name):
         path = request.path.parent / name
         card = tmp_path / "scorecard.json"
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--timeout=50"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            "--tb=line",
+            "--timeout=50",
+        ]
         done = subprocess.run(
             [*command, f"--rootdir={request.config.rootpath}", f"--tradesense-scorecard={card}", str(path)],
             cwd=request.config.rootpath,
