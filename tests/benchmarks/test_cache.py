@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -23,10 +24,11 @@ def cache(request, valkey_url, tmp_path):
     env = {"ENVIRONMENT": "testing", "REDIS_URL": valkey_url, "PATH": os.environ["PATH"]}
     settings = load_settings(env, directory=tmp_path, plugins=plugins).settings
     loop = asyncio.new_event_loop()
-    store = Adapters(settings, plugins).choose(CacheStore, request.param, "benchmark")
-    loop.run_until_complete(store.__aenter__())
+    adapters, stack = Adapters(settings, plugins), AsyncExitStack()
+    store = adapters.choose(CacheStore, request.param, "benchmark")
+    loop.run_until_complete(adapters.open(stack))
     yield loop, store
-    loop.run_until_complete(store.__aexit__(None, None, None))
+    loop.run_until_complete(stack.aclose())
     loop.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from contextlib import AsyncExitStack
 
 import pytest
@@ -16,7 +17,7 @@ from tradesense.entrypoints.database import upgrade_database
 from tradesense.plugins.manager import load as load_plugins
 from tradesense.settings.load import load as load_settings
 
-KEY = "0123456789abcdef0123456789abcdef-benchmark"
+KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(params=["memory", "sql", "vault"])
