@@ -11,6 +11,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def _attribute_docs(kind: type[msgspec.Struct]) -> dict[str, str]:
     tree = ast.parse(inspect.getsource(kind).lstrip())
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     found: dict[str, str] = {}
-    for statement, following in zip(body, body[1:], strict=False):
+    for statement, following in pairwise(body):
         is_field = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
         if is_field and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             found[statement.target.id] = _prose(str(following.value.value), flat=True).replace("|", "\\|")
@@ -156,7 +157,7 @@ def capabilities(_: str) -> str:
     tree = ast.parse(inspect.getsource(Capability))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     rows = ["| capability | meaning |", "|---|---|"]
-    for statement, following in zip(body, body[1:], strict=False):
+    for statement, following in pairwise(body):
         if (
             isinstance(statement, ast.Assign)
             and isinstance(following, ast.Expr)
