@@ -6,6 +6,7 @@ from datetime import datetime
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery
 from msgspec import Struct
 
 from tradesense.core.audit.models import Actor, AuditQuery, AuditRecord
@@ -48,11 +49,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
 @get("/api/v1/audit", opt=guard("audit:read"), tags=["audit"])
 async def read_audit(
     *,
-    action: str = "",
-    actor: str = "",
-    subject: str = "",
-    cursor: str | None = None,
-    limit: int = 100,
+    action: FromQuery[str] = "",
+    actor: FromQuery[str] = "",
+    subject: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 100,
 ) -> Rows:
     """A page of the trail. ``action`` is exact or a room followed by ``.*``; ``actor`` is an id."""
     query = AuditQuery(action=action, actor_id=actor, subject=subject)

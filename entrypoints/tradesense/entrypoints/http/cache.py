@@ -6,6 +6,7 @@ from typing import Annotated
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from tradesense.core.audit.service import Event
@@ -42,7 +43,7 @@ async def cache_stats() -> Stats:
 
 
 @post("/api/v1/cache/invalidate", opt=guard("cache:write"), status_code=200, tags=["cache"])
-async def invalidate(data: Invalidation) -> Invalidated:
+async def invalidate(data: JSONBody[Invalidation]) -> Invalidated:
     """Drop keys in every process."""
     here = current()
     event = Event("cache.invalidate", f"{len(data.keys)} keys", here.actor, here.correlation_id)

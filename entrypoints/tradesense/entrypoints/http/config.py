@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from tradesense.core.config.models import Setting
@@ -72,20 +73,22 @@ async def public_config() -> Response[bytes]:
 
 
 @get("/api/v1/settings", opt=guard("config:read"), tags=["config"])
-async def list_settings(prefix: str = "", cursor: str | None = None, limit: int = 100) -> SettingPage:
+async def list_settings(
+    prefix: FromQuery[str] = "", cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100
+) -> SettingPage:
     """The settings whose keys begin with ``prefix``, a page at a time."""
     page = await current().services.config.list(prefix, cursor=cursor, limit=limit)
     return SettingPage(items=tuple(_view(setting) for setting in page.items), cursor=page.cursor)
 
 
 @get("/api/v1/settings/{key:str}", opt=guard("config:read"), tags=["config"])
-async def read_setting(key: str) -> Response[SettingView]:
+async def read_setting(key: FromPath[str]) -> Response[SettingView]:
     """A setting, with its revision as the entity tag."""
     return _tagged(await current().services.config.get(key))
 
 
 @put("/api/v1/settings/{key:str}", opt=guard("config:write"), tags=["config"])
-async def write_setting(key: str, data: NewSetting) -> Response[SettingView]:
+async def write_setting(key: FromPath[str], data: JSONBody[NewSetting]) -> Response[SettingView]:
     """Write a setting; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
     here = current()
     expected = conditional.expected(here)
@@ -102,7 +105,7 @@ async def write_setting(key: str, data: NewSetting) -> Response[SettingView]:
 
 
 @delete("/api/v1/settings/{key:str}", opt=guard("config:write"), status_code=204, tags=["config"])
-async def delete_setting(key: str) -> None:
+async def delete_setting(key: FromPath[str]) -> None:
     """Remove a setting; with `If-Match` only that revision. Its history stays."""
     here = current()
     expected = conditional.expected(here)
@@ -111,13 +114,13 @@ async def delete_setting(key: str) -> None:
 
 
 @get("/api/v1/settings/{key:str}/history", opt=guard("config:read"), tags=["config"])
-async def setting_history(key: str) -> History:
+async def setting_history(key: FromPath[str]) -> History:
     """Every revision of a setting, removals included."""
     return History(items=tuple(_view(past) for past in await current().services.config.history(key)))
 
 
 @post("/api/v1/settings/{key:str}/rollback", opt=guard("config:write"), status_code=200, tags=["config"])
-async def rollback_setting(key: str, data: Rollback) -> Response[SettingView]:
+async def rollback_setting(key: FromPath[str], data: JSONBody[Rollback]) -> Response[SettingView]:
     """Write the value of an earlier revision as a new one."""
     here = current()
     setting = await here.services.config.rollback(

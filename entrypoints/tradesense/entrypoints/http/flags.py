@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
 from tradesense.core.flags.models import ErrorCode, Evaluation, Flag, FlagValue, Reason, Rule, StoredFlag
@@ -97,7 +98,9 @@ def malformed(request: Request[Any, Any, Any], refusal: Refused) -> Response[Any
     tags=["ofrep"],
     exception_handlers={Refused: malformed},
 )
-async def evaluate(key: str, data: EvaluationRequest) -> Response[EvaluationSuccess | EvaluationFailure]:
+async def evaluate(
+    key: FromPath[str], data: JSONBody[EvaluationRequest]
+) -> Response[EvaluationSuccess | EvaluationFailure]:
     """Evaluate one flag for a context (OFREP 0.3)."""
     subject = data.context.get("targetingKey")
     if subject is not None and not isinstance(subject, str):
@@ -128,20 +131,20 @@ def _failure(key: str, code: ErrorCode, details: str) -> Response[EvaluationSucc
 
 
 @get("/api/v1/flags", opt=guard("flags:read"), tags=["flags"])
-async def list_flags(cursor: str | None = None, limit: int = 100) -> FlagPage:
+async def list_flags(cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100) -> FlagPage:
     """A page of definitions, by key."""
     page = await current().services.flags.list(cursor=cursor, limit=limit)
     return FlagPage(items=tuple(_view(stored) for stored in page.items), cursor=page.cursor)
 
 
 @get("/api/v1/flags/{key:str}", opt=guard("flags:read"), tags=["flags"])
-async def read_flag(key: str) -> Response[FlagView]:
+async def read_flag(key: FromPath[str]) -> Response[FlagView]:
     """A definition, with its revision as the entity tag."""
     return _tagged(await current().services.flags.get(key))
 
 
 @put("/api/v1/flags/{key:str}", opt=guard("flags:write"), tags=["flags"])
-async def write_flag(key: str, data: FlagBody) -> Response[FlagView]:
+async def write_flag(key: FromPath[str], data: JSONBody[FlagBody]) -> Response[FlagView]:
     """Write a definition; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
     here = current()
     if data.key not in {None, key}:
@@ -163,7 +166,7 @@ async def write_flag(key: str, data: FlagBody) -> Response[FlagView]:
 
 
 @delete("/api/v1/flags/{key:str}", opt=guard("flags:write"), status_code=204, tags=["flags"])
-async def delete_flag(key: str) -> None:
+async def delete_flag(key: FromPath[str]) -> None:
     """Remove a definition; with `If-Match` only that revision."""
     here = current()
     expected = conditional.expected(here)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tradesense.core.cache.models import Limit
@@ -106,7 +107,7 @@ class SessionAnswer(Struct, frozen=True, kw_only=True):
 
 
 @post("/api/v1/auth/register", opt=public(), status_code=202, tags=["auth"])
-async def register(data: Registration) -> Accepted:
+async def register(data: JSONBody[Registration]) -> Accepted:
     """Sign up. The answer is the same whether the address had an account or not. Needs the token of the visit."""
     here = current()
     await csrf.check_before_login(here)
@@ -120,7 +121,7 @@ async def register(data: Registration) -> Accepted:
 
 
 @post("/api/v1/auth/login", opt=public(), status_code=200, tags=["auth"], type_encoders={Secret: Secret.reveal})
-async def login(data: LoginBody) -> Response[LoginAnswer]:
+async def login(data: JSONBody[LoginBody]) -> Response[LoginAnswer]:
     """Log in. Cookie mode needs the token of the visit; token mode reads and sets no cookie."""
     here = current()
     by_cookie = data.mode == "cookie"
@@ -173,7 +174,7 @@ async def logout_all() -> Response[None]:
 
 
 @post("/api/v1/auth/token/refresh", opt=public(), status_code=200, tags=["auth"], type_encoders={Secret: Secret.reveal})
-async def refresh(data: RefreshBody) -> TokenAnswer:
+async def refresh(data: JSONBody[RefreshBody]) -> TokenAnswer:
     """Spend a refresh token for the next pair. Spending one twice ends its session. No cookie is read."""
     here = current()
     pair = await here.services.tokens.refresh(

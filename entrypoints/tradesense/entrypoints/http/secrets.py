@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from litestar import delete, get, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tradesense.core.sensitive import Secret
@@ -50,7 +51,9 @@ class Paths(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/secrets", opt=guard("secrets:read"), tags=["secrets"])
-async def list_secrets(prefix: str = "", cursor: str | None = None, limit: int = 100) -> Paths:
+async def list_secrets(
+    prefix: FromQuery[str] = "", cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100
+) -> Paths:
     """The paths that begin with ``prefix``, a page at a time."""
     page = await current().services.secrets.list(prefix, cursor=cursor, limit=limit)
     return Paths(items=page.items, cursor=page.cursor)
@@ -62,7 +65,7 @@ async def list_secrets(prefix: str = "", cursor: str | None = None, limit: int =
     tags=["secrets"],
     type_encoders={Secret: Secret.reveal},
 )
-async def read_secret(path: str, version: Annotated[int, Meta(ge=1)] | None = None) -> SecretValue:
+async def read_secret(path: FromPath[str], version: FromQuery[Annotated[int, Meta(ge=1)] | None] = None) -> SecretValue:
     """The secret's value, of one version where one is named. The read is on the audit trail."""
     here = current()
     found = await here.services.secrets.get(
@@ -79,7 +82,7 @@ async def read_secret(path: str, version: Annotated[int, Meta(ge=1)] | None = No
 
 
 @put("/api/v1/secrets/{path:path}", opt=guard("secrets:write"), tags=["secrets"])
-async def write_secret(path: str, data: NewValue) -> Written:
+async def write_secret(path: FromPath[str], data: JSONBody[NewValue]) -> Written:
     """Write a new version; with ``cas`` only if that version is current."""
     here = current()
     version = await here.services.secrets.put(
@@ -89,7 +92,7 @@ async def write_secret(path: str, data: NewValue) -> Written:
 
 
 @delete("/api/v1/secrets/{path:path}", opt=guard("secrets:write"), status_code=204, tags=["secrets"])
-async def delete_secret(path: str) -> None:
+async def delete_secret(path: FromPath[str]) -> None:
     """Delete the secret."""
     here = current()
     await here.services.secrets.delete(path.removeprefix("/"), actor=here.actor, correlation_id=here.correlation_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery, JSONBody
 from msgspec import Struct
 
 from tradesense.core.errors import PermissionDenied
@@ -44,14 +45,16 @@ class Accounts(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/users", opt=guard("users:read"), tags=["users"])
-async def users(role: str = "", cursor: str | None = None, limit: int = 100) -> Accounts:
+async def users(
+    role: FromQuery[str] = "", cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100
+) -> Accounts:
     """A page of accounts, only those with ``role`` where one is given."""
     page = await current().services.accounts.list(role=role, cursor=cursor, limit=limit)
     return Accounts(items=tuple(_account(user) for user in page.items), cursor=page.cursor)
 
 
 @post("/api/v1/users", opt=guard("users:write"), status_code=201, tags=["users"])
-async def create_user(data: NewUser) -> Account:
+async def create_user(data: JSONBody[NewUser]) -> Account:
     """Make an account. Nobody can give a role that permits more than they may themselves."""
     here = current()
     _check_grant(here, data.roles)
