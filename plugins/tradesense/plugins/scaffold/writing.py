@@ -79,5 +79,5 @@ def _values(room: str, name: str) -> dict[str, str]:
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
-    text = (files(__package__) / "templates" / f"{template}.tmpl").read_text()
+    text = (files("tradesense.plugins.scaffold") / "templates" / f"{template}.tmpl").read_text()
     return Template(text).substitute(values)
