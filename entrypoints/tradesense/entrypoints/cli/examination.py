@@ -87,6 +87,8 @@ class Examination:
         """Whether everything that was chosen can be opened and answers."""
         try:
             async with open_container(found.settings, plugins=found.plugins) as services:
+                for port, what in sorted(services.bindings.items()):
+                    self.note(f"port {port}", "ok", what)
                 self._report(await services.health.report())
         except TradeSenseError as error:
             self.fault("start", error)

@@ -27,6 +27,8 @@ async def run(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        for port, what in sorted(services.bindings.items()):
+            log.info("port %s: %s", port, what)
         log.info(
             "worker ready: queued jobs %s; periodic jobs %s",
             ", ".join(services.jobs.names),
