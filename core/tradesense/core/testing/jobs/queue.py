@@ -244,9 +244,10 @@ class JobQueueContract(Contract):
     async def test_workers_of_two_queues_share_the_jobs(self, adapter: Make[JobQueue]) -> None:
         jobs = [a_job() for _ in range(20)]
         async with opened(adapter()) as one, opened(adapter()) as other:
+            for number, job in enumerate(jobs):
+                await (one, other)[number % 2].enqueue(job)
+            assert [await queue.depth() for queue in (one, other)] == [len(jobs)] * 2
             async with self._working(one) as first, self._working(other) as second:
-                for number, job in enumerate(jobs):
-                    await (one, other)[number % 2].enqueue(job)
                 await self._empty(one)
             assert _counted(first, second) == Counter(job.id for job in jobs)
             assert await other.depth() == 0
