@@ -8,12 +8,13 @@ import pytest
 from litestar import Litestar, Router, get
 from talking import ask
 
-from tradesense.core.errors import ConfigurationError
+from tradesense.core.errors import ConfigurationError, PermissionDenied
 from tradesense.core.identity.permissions import ROLES, permits
 from tradesense.entrypoints.http.app import create_app, create_routes
 from tradesense.entrypoints.http.guards import AUTHENTICATED, PUBLIC, authorize, guard, inventory, public
 from tradesense.entrypoints.http.site import Site
-from tradesense.settings.schema import HttpSettings, Settings
+from tradesense.entrypoints.http.users import _check_grant
+from tradesense.settings.schema import HttpSettings, Settings, TelemetrySettings
 
 PERMISSIONS = {
     "secrets:read",
@@ -107,8 +108,6 @@ def test_R38_a_route_cannot_replace_its_guard():
     ],
 )
 def test_who_may_read_metrics_is_a_setting_with_a_safe_default(environment, chosen, expected):
-    from tradesense.settings.schema import TelemetrySettings  # noqa: PLC0415  # beside its only use
-
     settings = Settings(environment=environment, telemetry=TelemetrySettings(public_metrics=chosen))
     entries = inventory(create_routes(settings, Site(settings)))
     assert {entry.guard for entry in entries if entry.path == "/metrics"} == {expected}
@@ -169,9 +168,6 @@ async def test_an_unguarded_handler_would_be_refused_even_if_it_got_there(servic
 
 
 def test_R49_nobody_gives_a_role_that_permits_more_than_they_may():
-    from tradesense.core.errors import PermissionDenied  # noqa: PLC0415  # beside its only use
-    from tradesense.entrypoints.http.users import _check_grant  # noqa: PLC0415  # the same
-
     class Here:
         def __init__(self, *permissions):
             self.permissions = frozenset(permissions)

@@ -65,7 +65,7 @@ async def list_secrets(
     tags=["secrets"],
     type_encoders={Secret: Secret.reveal},
 )
-async def read_secret(path: FromPath[str], version: FromQuery[Annotated[int, Meta(ge=1)] | None] = None) -> SecretValue:
+async def read_secret(path: FromPath[str], version: FromQuery[int | None] = None) -> SecretValue:
     """The secret's value, of one version where one is named. The read is on the audit trail."""
     here = current()
     found = await here.services.secrets.get(
