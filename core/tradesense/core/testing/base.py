@@ -14,7 +14,7 @@ import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.paging import Page
-from tradesense.core.testing.plugin import ADAPTER, CONTRACT, UNDECLARED
+from tradesense.core.testing.plugin import ADAPTER, UNDECLARED
 from tradesense.core.transactions import Transactions
 
 T = TypeVar("T")
@@ -144,20 +144,20 @@ class Contract:
 
     @pytest.fixture(autouse=True)
     def _declared(self, request: pytest.FixtureRequest) -> None:
-        request.node.user_properties.append((CONTRACT, self._card()))
         for capability in getattr(request.function, "required_capabilities", ()):
             if capability not in self.capabilities:
                 request.node.user_properties.append((UNDECLARED, capability.value))
                 pytest.skip(f"the adapter does not declare Capability.{capability.name}")
 
-    def _card(self) -> str:
-        cls = type(self)
+    @classmethod
+    def describe_contract(cls) -> str:
+        """What the scorecard says of this class before any of its tests has run, as JSON."""
         return json.dumps(
             {
                 "contract": f"{cls.__module__}.{cls.__qualname__}",
-                "port": self.port.__name__,
-                "room": (self.port.__module__.split(".") + [""] * 2)[2],
-                "capabilities": sorted(self.capabilities),
+                "port": cls.port.__name__,
+                "room": (cls.port.__module__.split(".") + [""] * 2)[2],
+                "capabilities": sorted(cls.capabilities),
             }
         )
 

@@ -90,7 +90,10 @@ class Scorecard:
             card.passed += 1
 
     def cards(self) -> list[Card]:
-        """The cards, by room, port and adapter."""
+        """The cards, by room, port and adapter. Tests stand in alphabetical order, as workers end in any."""
+        for card in self._cards.values():
+            card.failed.sort()
+            card.skipped.sort()
         return sorted(self._cards.values(), key=lambda card: (card.room, card.port, card.adapter, card.contract))
 
     @pytest.hookimpl(trylast=True)
@@ -114,6 +117,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("tradesense").addoption(
         "--tradesense-scorecard", metavar="FILE", help="write what each contract class came to as JSON"
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Note of each contract test whose it is, so that one that is skipped before it begins is counted as well."""
+    describe = getattr(getattr(item, "cls", None), "describe_contract", None)
+    if describe is not None:
+        item.user_properties.append((CONTRACT, describe()))
 
 
 def pytest_configure(config: pytest.Config) -> None:
