@@ -57,6 +57,46 @@ async def test_a_span_carries_exactly_the_given_ids(collector):
     assert 0 < span.start_time_unix_nano <= span.end_time_unix_nano
 
 
+async def test_attributes_keep_their_types_and_their_number(collector):
+    given = {"flag": True, "whole": 1, "broken": 1.0, "huge": 2**80, "negative": -(2**63), "text": "für"}
+    async with OtelTelemetry(settings(collector)) as telemetry:
+        for number in (1, 2):
+            with telemetry.span(f"x{number}", CONTEXT, attributes=given) as span:
+                span.set("whole", number)
+    first, second = ({a.key: a.value for a in span.attributes} for span, _ in collector.spans())
+    assert [first[key].WhichOneof("value") for key in given] == [
+        "bool_value",
+        "int_value",
+        "double_value",
+        "string_value",
+        "int_value",
+        "string_value",
+    ]
+    assert (first["whole"].int_value, second["whole"].int_value) == (1, 2)
+    assert first["negative"].int_value == -(2**63)
+    assert first["text"].string_value == "für"
+
+
+async def test_text_that_has_no_encoding_spoils_neither_its_span_nor_others(collector):
+    async with OtelTelemetry(settings(collector)) as telemetry:
+        with telemetry.span("a\ud800", CONTEXT, attributes={"b\udfff": "c\ud800"}):
+            telemetry.event("d\ud800", {"e": "\ud800"})
+        with telemetry.span("whole", CONTEXT):
+            pass
+    (spoilt, _), (whole, _) = collector.spans()
+    assert (spoilt.name, spoilt.attributes[0].key, spoilt.attributes[0].value.string_value) == ("a?", "b?", "c?")
+    assert whole.name == "whole"
+
+
+@pytest.mark.parametrize(("parent", "flags"), [(PARENT, 0x300), (None, 0x100)])
+async def test_a_span_says_whether_its_parent_is_of_another_process(collector, parent, flags):
+    async with OtelTelemetry(settings(collector)) as telemetry:
+        with telemetry.span("x", CONTEXT, parent=parent):
+            pass
+    (span, _), *_others = collector.spans()
+    assert span.flags == flags
+
+
 async def test_a_span_without_a_parent_is_a_root(collector):
     async with OtelTelemetry(settings(collector)) as telemetry:
         with telemetry.span("root", CONTEXT):

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from threading import Timer
-from typing import Self
+from typing import Self, cast
 
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from tradesense.adapters.otel._spans import CURRENT, NO_SPAN, OpenSpan
+from tradesense.adapters.otel._export import Exporter
+from tradesense.adapters.otel._spans import CURRENT, NO_SPAN, End, OpenSpan
 from tradesense.adapters.otel.settings import OtelSettings
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.telemetry.models import Instrument, Kind, TraceContext
@@ -38,29 +38,28 @@ class OtelTelemetry:
         self._settings = settings
         self._headers = parse_headers(settings.headers.reveal())
         self._compression = Compression.Gzip if settings.compress else Compression.NoCompression
-        self._resource = Resource(
-            {
-                "service.name": settings.service_name,
-                "service.version": version("tradesense"),
-                "telemetry.sdk.language": "python",
-                "telemetry.sdk.name": "opentelemetry",
-                "telemetry.sdk.version": version("opentelemetry-sdk"),
-            }
-        )
+        self._resource: dict[str, AttributeValue] = {
+            "service.name": settings.service_name,
+            "service.version": version("tradesense"),
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.name": "opentelemetry",
+            "telemetry.sdk.version": version("opentelemetry-sdk"),
+        }
         self._open = False
-        self._exporter: OTLPSpanExporter | None = None
+        self._exporter: Exporter | None = None
         self._processor: BatchSpanProcessor | None = None
         self._meters: MeterProvider | None = None
         self._measures: dict[str, _Measure] = {}
 
     async def __aenter__(self) -> Self:
         settings = self._settings
-        self._exporter = OTLPSpanExporter(
+        self._exporter = Exporter(
             endpoint=f"{settings.endpoint.rstrip('/')}/v1/traces",
             headers=self._headers,
             timeout=settings.timeout,
             compression=self._compression,
         )
+        self._exporter.resource = self._resource
         self._processor = BatchSpanProcessor(
             self._exporter,
             max_queue_size=settings.queue,
@@ -101,7 +100,8 @@ class OtelTelemetry:
         processor = self._processor
         if not (self._open and context.sampled) or processor is None:
             return NO_SPAN
-        return OpenSpan(name, context, parent, attributes, resource=self._resource, end=processor.on_end)
+        # the processor looks at `context` and leaves the rest to the exporter
+        return OpenSpan(name, context, parent, attributes, end=cast("End", processor.on_end))
 
     def event(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
         """See :meth:`Telemetry.event`. It is noted on the span that is open, if one is."""
@@ -130,7 +130,7 @@ class OtelTelemetry:
                 export_timeout_millis=settings.timeout * 1000,
             )
             self._meters = MeterProvider(
-                [reader], self._resource, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
+                [reader], Resource(self._resource), exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
             )
         return self._meters.get_meter("tradesense")
 
