@@ -47,6 +47,10 @@ def platform(chain=None):
     return lent
 
 
+PATIENT = 30.0
+"""Seconds: the suites judge what an adapter does, not how busy the machine is."""
+
+
 def sql(port, url, lent=None, **settings):
     """An SQL adapter of the port, unopened."""
     return contracted.build(contracted.manifest("sql", port), lent or platform(), url=Secret(url), **settings)
@@ -71,7 +75,7 @@ class Databases:
 
     @pytest.fixture
     def adapter(self, database_url):
-        return lambda: sql(self.port, database_url)
+        return lambda: sql(self.port, database_url, pool_timeout=PATIENT, busy_timeout=PATIENT)
 
     @pytest.fixture
     def transactions(self):

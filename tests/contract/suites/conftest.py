@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "judge" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(400))  # it is a whole pytest run, with time-outs of its own inside
+
+
 @pytest.fixture
 def judge(request, tmp_path):
     """Run the contracts of a file beside the test and say what differs from its `caught_by`."""
