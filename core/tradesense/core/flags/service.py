@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import DatabaseUnavailable
-from tradesense.core.flags.engine import Compiled, compile_flag
+from tradesense.core.flags.definitions import Definitions
 from tradesense.core.flags.models import (
     Context,
     ErrorCode,
@@ -26,8 +23,7 @@ from tradesense.core.paging import MAX_PAGE, Page
 class Flags:
     """The flags of one deployment.
 
-    Evaluation is in memory. The store is asked for its generation at most every ``refresh`` seconds, and read again
-    only when that has grown, so a change made by another process is seen within ``refresh`` seconds.
+    Evaluation is in memory; a change made by another process is seen within ``refresh`` seconds.
     """
 
     def __init__(
@@ -35,13 +31,8 @@ class Flags:
     ) -> None:
         self._store = store
         self._trail = trail
-        self._clock = clock
         self._joined = joined
-        self._refresh = refresh
-        self._compiled: dict[str, Compiled] = {}
-        self._generation = -1
-        self._asked = float("-inf")
-        self._reading = asyncio.Lock()
+        self._definitions = Definitions(store=store, clock=clock, refresh=refresh)
 
     async def get(self, key: str) -> StoredFlag:
         """The flag's definition.
@@ -63,7 +54,7 @@ class Flags:
         async with self._trail.change(event, joined=self._joined):
             stored = await self._store.put(flag, expected=expected)
             event.detail["revision"] = str(stored.revision)
-        self._asked = float("-inf")
+        self._definitions.changed()
         return stored
 
     async def delete(self, key: str, *, actor: Actor, expected: int | None = None, correlation_id: str = "") -> None:
@@ -75,7 +66,7 @@ class Flags:
         event = Event("flags.delete", check_key(key), actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
             await self._store.delete(key, expected=expected)
-        self._asked = float("-inf")
+        self._definitions.changed()
 
     async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
         """A page of definitions; ``limit`` is brought into 1 to 1000."""
@@ -86,9 +77,7 @@ class Flags:
 
         :raises DatabaseUnavailable: no definitions were ever read.
         """
-        if self._clock.monotonic() - self._asked >= self._refresh:
-            await self._read()
-        compiled = self._compiled.get(key)
+        compiled = (await self._definitions.current()).get(key)
         if compiled is None:
             return Evaluation(
                 key=key,
@@ -103,31 +92,5 @@ class Flags:
 
         :raises DatabaseUnavailable: no definitions were ever read.
         """
-        if self._clock.monotonic() - self._asked >= self._refresh:
-            await self._read()
-        return tuple(self._compiled[key](context) for key in sorted(self._compiled))
-
-    async def _read(self) -> None:
-        async with self._reading:
-            asked = self._clock.monotonic()
-            if asked - self._asked < self._refresh:
-                return  # another caller has read meanwhile
-            try:
-                generation = await self._store.generation()
-                if generation != self._generation:
-                    self._compiled = await self._compile()
-                    self._generation = generation
-            except DatabaseUnavailable:
-                if self._generation < 0:
-                    raise
-                # The last known definitions are better than none; they are asked for again after `refresh`.
-            self._asked = asked
-
-    async def _compile(self) -> dict[str, Compiled]:
-        compiled: dict[str, Compiled] = {}
-        cursor: str | None = None
-        while True:
-            page = await self._store.list(cursor=cursor, limit=MAX_PAGE)
-            compiled.update({stored.flag.key: compile_flag(stored.flag) for stored in page.items})
-            if (cursor := page.cursor) is None:
-                return compiled
+        compiled = await self._definitions.current()
+        return tuple(compiled[key](context) for key in sorted(compiled))

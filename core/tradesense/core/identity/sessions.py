@@ -84,6 +84,7 @@ class Sessions:
         self._joined = joined
         self._decoy: Secret | None = None
         self._remembered: OrderedDict[bytes | str, tuple[float, Principal]] = OrderedDict()
+        self._endings = 0
 
     async def login(
         self, email: str, password: Secret, *, client: Client, actor: Actor, correlation_id: str = ""
@@ -146,7 +147,7 @@ class Sessions:
         event = Event("identity.logout", principal.user_id, actor, correlation_id, {"session": principal.session_id})
         async with self._trail.change(event, joined=self._joined):
             await self._store.sessions.end(principal.session_id)
-        self._forget(principal.session_id)
+        self._forget(lambda known: known.session_id == principal.session_id)
 
     async def logout_all(self, principal: Principal, *, actor: Actor, correlation_id: str = "") -> None:
         """End every session of the user, this one included.
@@ -157,9 +158,7 @@ class Sessions:
         async with self._trail.change(event, joined=self._joined):
             user = await self._store.users.get(principal.user_id)
             await self._store.users.update(replace(user, epoch=user.epoch + 1))
-        for key, (_, known) in list(self._remembered.items()):
-            if known.user_id == principal.user_id:
-                self._remembered.pop(key, None)
+        self._forget(lambda known: known.user_id == principal.user_id)
 
     async def sweep(self) -> int:
         """Remove sessions that have ended by time; returns how many."""
@@ -222,6 +221,7 @@ class Sessions:
         known = self._remembered.get(key)
         if known is not None and moment < known[0]:
             return known[1]
+        endings = self._endings
         found = await find()
         now = self._clock.now()
         if found is None or not alive(*found, policy=self._policy, now=now):
@@ -239,7 +239,8 @@ class Sessions:
             authenticated_at=session.created_at,
             via=via,
         )
-        self._remember(key, moment + REMEMBER_SECONDS, principal)
+        if endings == self._endings:  # else a session that ended while it was looked up would be remembered
+            self._remember(key, moment + REMEMBER_SECONDS, principal)
         return principal
 
     def _remember(self, key: bytes | str, until: float, principal: Principal) -> None:
@@ -248,7 +249,8 @@ class Sessions:
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 
-    def _forget(self, session_id: str) -> None:
+    def _forget(self, ended: Callable[[Principal], bool]) -> None:
+        self._endings += 1
         for key, (_, known) in list(self._remembered.items()):
-            if known.session_id == session_id:
+            if ended(known):
                 self._remembered.pop(key, None)

@@ -1,0 +1,84 @@
+"""The compiled definitions that a process evaluates by, and how they are kept fresh."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tradesense.core.ambient import Clock
+from tradesense.core.errors import DatabaseUnavailable
+from tradesense.core.flags.engine import Compiled, compile_flag
+from tradesense.core.flags.ports import FlagStore
+from tradesense.core.paging import MAX_PAGE
+
+PATIENCE = 0.2
+"""Seconds that an evaluation waits for a store that is slow to say whether anything has changed."""
+
+
+class Definitions:
+    """Reads the store at most every ``refresh`` seconds, and all of it only when its generation has grown.
+
+    Whoever finds the definitions old starts one reading for all. While none were ever read, everyone waits for it;
+    afterwards a slow or absent store costs the callers :data:`PATIENCE` once, and the last known definitions go on.
+    """
+
+    def __init__(self, *, store: FlagStore, clock: Clock, refresh: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._refresh = refresh
+        self._compiled: dict[str, Compiled] = {}
+        self._generation = -1
+        self._fresh_until = float("-inf")
+        self._changes = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._began = 0.0
+
+    def changed(self) -> None:
+        """This process has changed a flag: what is read from now on, and not before, counts as fresh."""
+        self._changes += 1
+        self._fresh_until = float("-inf")
+        self._reading = None  # what that reading finds may be older than the change
+
+    async def current(self) -> dict[str, Compiled]:
+        """The definitions by key.
+
+        :raises DatabaseUnavailable: none were ever read.
+        """
+        now = self._clock.monotonic()
+        if now >= self._fresh_until:
+            await self._read(now)
+        return self._compiled
+
+    async def _read(self, now: float) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.ensure_future(self._load(self._changes))
+            self._began = now
+        reading = self._reading
+        if self._generation < 0:
+            await asyncio.shield(reading)
+        elif now - self._began < PATIENCE:
+            await asyncio.wait({reading}, timeout=PATIENCE)
+
+    async def _load(self, changes: int) -> None:
+        asked = self._clock.monotonic()
+        try:
+            generation = await self._store.generation()
+            if generation != self._generation:
+                compiled = await self._compile()
+                if changes != self._changes:
+                    return  # a change was made meanwhile; whoever comes next reads again
+                self._compiled, self._generation = compiled, generation
+        except DatabaseUnavailable:
+            if self._generation < 0:
+                raise
+            # The last known definitions are better than none; they are asked for again after `refresh`.
+        if changes == self._changes:
+            self._fresh_until = asked + self._refresh
+
+    async def _compile(self) -> dict[str, Compiled]:
+        compiled: dict[str, Compiled] = {}
+        cursor: str | None = None
+        while True:
+            page = await self._store.list(cursor=cursor, limit=MAX_PAGE)
+            compiled.update({stored.flag.key: compile_flag(stored.flag) for stored in page.items})
+            if (cursor := page.cursor) is None:
+                return compiled
