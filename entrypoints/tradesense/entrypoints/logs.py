@@ -84,6 +84,8 @@ def line(fields: Mapping[str, Any] | msgspec.Struct) -> bytes:
 
 def visible(text: str) -> str:
     """``text`` with control characters, line separators and direction marks written as escapes."""
+    if text.isascii() and text.isprintable():
+        return text
     return _CONTROL.sub(_escaped, text)
 
 

@@ -17,6 +17,8 @@ STDERR = 2
 SERVER_ERROR = 500
 CLIENT_CLOSED = 499
 """What the log says where the client went away before it had an answer."""
+CLOCK = slice(11, 19)
+"""Hours, minutes and seconds in ISO 8601."""
 MOST = 256
 """Characters of a path or a user agent."""
 
@@ -80,6 +82,6 @@ class AccessLog:
     def _text(self, exchange: Exchange, status: int, seconds: float) -> str:
         """A line for a person: short, and nothing in it that moves their cursor."""
         return (
-            f"{self._clock.now():%H:%M:%S} {status} {visible(exchange.method)} {visible(exchange.path)} "
-            f"{seconds * 1000:.1f} ms {exchange.correlation_id}"
+            f"{self._clock.now().isoformat(' ', 'seconds')[CLOCK]} {status} {visible(exchange.method)} "
+            f"{visible(exchange.path)} {seconds * 1000:.1f} ms {exchange.correlation_id}"
         )

@@ -15,6 +15,7 @@ from litestar.serialization import get_serializer
 from litestar.types import Receive, Scope, Send
 
 NO_CONTENT = 204
+_ENCODER = msgspec.json.Encoder(enc_hook=get_serializer())
 JSON = b"application/json"
 
 
@@ -46,7 +47,7 @@ class JsonAnswer(Response[Any]):
         elif self.response_type_encoders:
             body = msgspec.json.encode(content, enc_hook=get_serializer(self.response_type_encoders))
         else:
-            body = msgspec.json.encode(content)
+            body = _ENCODER.encode(content)
         headers = [(b"content-type", JSON), (b"content-length", str(len(body)).encode())]
         return _Encoded(status, headers, body)
 

@@ -19,7 +19,7 @@ from tradesense.entrypoints.http import (
 )
 from tradesense.entrypoints.http.access import STDERR, AccessLog
 from tradesense.entrypoints.http.answers import JsonAnswer
-from tradesense.entrypoints.http.codec import SecretSchema, StrictRequest, as_it_is, is_secret
+from tradesense.entrypoints.http.codec import Routes, SecretSchema, StrictRequest, as_it_is, is_secret
 from tradesense.entrypoints.http.front import Front
 from tradesense.entrypoints.http.guards import authorize, inventory
 from tradesense.entrypoints.http.handling import HANDLERS, tell
@@ -59,7 +59,7 @@ def create_routes(settings: Settings, site: Site) -> Litestar:
 
     :raises ConfigurationError: one has none.
     """
-    app = Litestar(
+    app = Routes(
         route_handlers=_handlers(settings),
         before_request=authorize,
         after_exception=[tell],

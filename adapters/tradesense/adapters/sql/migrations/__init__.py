@@ -1,4 +1,7 @@
-"""Bringing the tables to the revision of this release. Only the ``db`` commands import this, and Alembic with it."""
+"""Bringing the tables to the revision of this release.
+
+Alembic is heavy to import, and so it is only where there is something to apply.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,8 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -21,6 +22,9 @@ from tradesense.adapters.sql._errors import translated
 from tradesense.adapters.sql._url import ORIGIN, parsed
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.sensitive import Secret
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 PATIENCE: Final = 60.0
 """Seconds to wait for another process that migrates the same database."""
@@ -50,7 +54,8 @@ async def upgrade(url: Secret) -> list[str]:
     async with _connected(place, "rwc") as connection:
         with translated(_name(place)):
             await _alone(connection)
-            await _known(connection, _name(place))
+            if await _known(connection, _name(place)) == head():
+                return []
             applied = await connection.run_sync(_apply)
             await connection.commit()
     return applied
@@ -77,12 +82,16 @@ def head() -> str:
 
 def alembic_config() -> Config:
     """Alembic's configuration, made here so that no file has to be found."""
+    from alembic.config import Config  # noqa: PLC0415  # see the module's docstring
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
 
 
 def _apply(connection: Connection) -> list[str]:
+    from alembic import command  # noqa: PLC0415  # see the module's docstring
+
     applied: list[str] = []
     config = alembic_config()
     config.attributes.update(connection=connection, applied=applied)
@@ -127,8 +136,8 @@ async def _alone(connection: AsyncConnection) -> None:
         await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
-async def _known(connection: AsyncConnection, name: str) -> None:
-    """Refuse tables that a later release made."""
+async def _known(connection: AsyncConnection, name: str) -> str | None:
+    """The revision of the tables; those that a later release made are refused."""
     attempt = await connection.begin_nested()  # asking for a table that is absent ends a transaction on PostgreSQL
     try:
         found = await _schema.current(connection)
@@ -140,6 +149,7 @@ async def _known(connection: AsyncConnection, name: str) -> None:
             origin=ORIGIN,
             mend="run the release that made them, or a later one",
         )
+    return found
 
 
 def _engine(url: URL, mode: str) -> AsyncEngine:
