@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import sys
+import time
 from urllib.parse import urlsplit
 
 import psutil
+
+CPUCLOCK_SCHED = 2
+"""What Linux's clock_getcpuclockid(3) puts into the last bits of a process's clock: all of its threads' time."""
 
 
 def request_bytes(url: str, headers: dict[str, str]) -> bytes:
@@ -38,7 +43,14 @@ async def send(url: str, headers: dict[str, str], *, count: int, connections: in
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and of everything that it started, as the operating system counts it."""
     root = psutil.Process(pid)
-    return sum(sum(process.cpu_times()[:2]) for process in (root, *root.children(recursive=True)))
+    return sum(_own_seconds(process) for process in (root, *root.children(recursive=True)))
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    """The time of one process, in nanoseconds where the system has a clock for it, else in its ticks."""
+    if sys.platform == "linux":
+        return time.clock_gettime(~process.pid << 3 | CPUCLOCK_SCHED)
+    return float(sum(process.cpu_times()[:2]))
 
 
 def answers(url: str) -> bool:

@@ -30,11 +30,12 @@ import load  # noqa: E402  # after the path
 from platform_process import ServerHandle, command, serving  # noqa: E402  # after the path
 from servers import free_port, wait_until  # noqa: E402  # after the path
 
-REQUESTS = 2_000
-"""Per sample."""
+REQUESTS = 480
+"""Per sample: so few that a busy moment of the machine meets both sides."""
 
-SAMPLES = 7
+SAMPLES = 40
 STARTS = 15
+COLD_STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -108,24 +109,40 @@ def session_headers(server: ServerHandle) -> dict[str, str]:
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
 
 
-def micros_per_request(url: str, headers: dict[str, str], pid: int) -> float:
-    """CPU microseconds that the server spends on one request."""
-    before = load.cpu_seconds(pid)
-    asyncio.run(load.send(url, headers, count=REQUESTS))
-    return (load.cpu_seconds(pid) - before) / REQUESTS * 1e6
+@dataclass(frozen=True)
+class Served:
+    """A server that is measured."""
+
+    url: str
+    headers: dict[str, str]
+    pid: int
+
+    def load(self) -> None:
+        """Send one sample's requests."""
+        asyncio.run(load.send(self.url, self.headers, count=REQUESTS))
+
+
+def micros_per_request(*sides: Served) -> list[float]:
+    """CPU microseconds that each server spends on a request, the requests of all of them sent in turn.
+
+    It is the mean over all samples and what lies between them: what a server does beside its answers, as the export of
+    spans, is counted whenever it does it.
+    """
+    for side in sides:
+        side.load()
+    before = [load.cpu_seconds(side.pid) for side in sides]
+    for _ in range(SAMPLES):
+        for side in sides:
+            side.load()
+    spent = [load.cpu_seconds(side.pid) - then for side, then in zip(sides, before, strict=True)]
+    return [seconds / (SAMPLES * REQUESTS) * 1e6 for seconds in spent]
 
 
 def http_row(id_: str, operation: str, env: dict[str, str], bound: float) -> Row:
-    """A full request against a bare one, sampled in turn."""
+    """A full request against a bare one."""
     with bare_server() as (bare_url, bare_pid), serving(env) as server:
-        headers, url = session_headers(server), f"{server.url}/api/v1/auth/session"
-        pid = server.process.pid
-        micros_per_request(bare_url, {}, bare_pid)
-        micros_per_request(url, headers, pid)
-        pairs = [
-            (micros_per_request(url, headers, pid), micros_per_request(bare_url, {}, bare_pid)) for _ in range(SAMPLES)
-        ]
-    ours, peer = (median(side) for side in zip(*pairs, strict=True))
+        full = Served(f"{server.url}/api/v1/auth/session", session_headers(server), server.process.pid)
+        ours, peer = micros_per_request(full, Served(bare_url, {}, bare_pid))
     return Row(id_, operation, ours, peer, "us CPU/request", bound)
 
 
@@ -191,7 +208,7 @@ def p19() -> Row:
 def p20() -> Row:
     """From the start of the process until it is ready, embedded default, schema in place."""
     samples = []
-    for _ in range(3):
+    for _ in range(COLD_STARTS):
         with serving({}) as server:
             samples.append(load.cpu_seconds(server.process.pid))
     return Row("P20", "start to ready, embedded default", median(samples), 1.0, "s CPU", 1.5, absolute=True)
