@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 from tradesense.entrypoints.cli.session import loaded
@@ -18,6 +20,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, processes: int
     Prints `url: …` when it is ready. On the first start in development it makes an administrator and prints
     `admin: EMAIL PASSWORD`, once.
     """
+    gc.disable()  # what is made until the server is ready stays, so that there is nothing to find; `lifespan` goes on
     from tradesense.entrypoints.http.serve import serve as run  # noqa: PLC0415  # heavy: `--help` need not pay for it
 
     given = {"http.host": host, "http.port": port, "http.processes": processes}

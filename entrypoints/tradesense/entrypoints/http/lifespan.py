@@ -62,6 +62,7 @@ class Server:
                 log.critical("the start failed", exc_info=error)
                 raise SystemExit(1) from error
             gc.freeze()  # what is there now stays: no collection need look at it again
+            gc.enable()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
