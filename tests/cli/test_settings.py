@@ -33,7 +33,17 @@ COMMANDS = (["config", "check"], ["serve", "--port", "0"], ["secrets", "list"], 
         ({"TRADESENSE_HTTP__BASE_URL": "http://app.internal.net"}, "http.base_url"),
         ({"TRADESENSE_DEBUG": "true"}, "debug"),
         ({"TRADESENSE_SECRETS__PROVIDER": "memory"}, "secrets.provider"),
-        ({"DATABASE_URL": "sqlite:///x.db", "TRADESENSE_HTTP__PROCESSES": "2"}, "database.url"),
+        (
+            {"DATABASE_URL": "sqlite:///x.db", "TRADESENSE_HTTP__PROCESSES": "2", "REDIS_URL": "redis://127.0.0.1:1"},
+            "database.url",
+        ),
+        (
+            {
+                "TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "correct horse battery staple",
+                "TRADESENSE_SECRETS__LOCAL__SALT": "this deployment's own",
+            },
+            "secrets.local.root_key",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
+from tradesense.adapters.jose.settings import JoseSettings
+from tradesense.adapters.local.settings import LocalKeySettings
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import Problem, SettingsInvalid
 from tradesense.core.sensitive import Secret
@@ -22,7 +24,7 @@ from tradesense.settings.sections import CHOICES
 KEYS = {
     "TRADESENSE_IDENTITY__CSRF_KEY": "q1w7XkzR0vJm4sYtBn9cUeHdLgPa2fOi",
     "TRADESENSE_AUDIT__KEY": "Zt5RbN8mKx3QvC6yHj1LpWsEd4GuFa7o",
-    "TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "Mn2Bv9CxLk4JhGf7DsPo1IuYtReWq6Az",
+    "TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "JmKwsbF-WqwStd14gFVNClTYhaLzF3wPGB9MVC9bFgs",
     "JWT_SECRET_KEY": "Hy6TgBn3RfVc8EdXs5WqAzPlOk0ImJu2",
 }
 PRODUCTION = {
@@ -46,14 +48,6 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Queue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Secret = Secret("")
     stream: str = "jobs"
-
-
-class Jose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    secret: Secret = Secret("")
-
-
-class Local(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    root_key: Secret = Secret("")
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,13 +93,14 @@ _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "sql": ("database", Database),
     "redis": ("redis", Server),
     "taskiq": ("redis", Queue),
-    "jose": ("", Jose),
-    "local": ("", Local),
+    "jose": ("", JoseSettings),
+    "local": ("", LocalKeySettings),
     "vault": ("", Vault),
 }
 _CAPABILITIES = {
     "sql": frozenset({Capability.TRANSACTIONAL, Capability.PERSISTENT, Capability.SHARED}),
     "redis": frozenset({Capability.SHARED}),
+    "taskiq": frozenset({Capability.SHARED}),
 }
 
 

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from tradesense.adapters.local.secrets import LocalKeyEncryption
+from tradesense.adapters.system.ambient import SystemRandom
+from tradesense.core.secrets.ports import KeyEncryption
+from tradesense.settings.sections import adapter_settings
 
 GOOD = "b8Kx2VnQ5rTz9MwLc4Hs7JdYf3Gp6AeU"
 
@@ -13,7 +21,7 @@ R55 = {
     "no-token-key": ({"JWT_SECRET_KEY": ""}, "identity.jose.secret", "not set"),
     "short-csrf-key": ({"TRADESENSE_IDENTITY__CSRF_KEY": GOOD[:31]}, "identity.csrf_key", "has 31 bytes"),
     "short-audit-key": ({"TRADESENSE_AUDIT__KEY": GOOD[:8]}, "audit.key", "has 8 bytes"),
-    "short-root-key": ({"TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "x"}, "secrets.local.root_key", "has 1 bytes"),
+    "short-root-key": ({"TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "x"}, "secrets.local.root_key", "it has 1 bytes"),
     "short-token-key": ({"JWT_SECRET_KEY": GOOD[:31]}, "identity.jose.secret", "has 31 bytes"),
     "default-key": (
         {"JWT_SECRET_KEY": "changeme-changeme-changeme-changeme"},
@@ -35,9 +43,23 @@ R55 = {
     "wildcard-origin": ({"TRADESENSE_HTTP__ALLOWED_ORIGINS": "*"}, "http.allowed_origins", "wildcard"),
     "proxies-everywhere": ({"TRADESENSE_HTTP__TRUSTED_PROXIES": "0.0.0.0/0"}, "http.trusted_proxies", "everybody"),
     "shared-sqlite": (
-        {"DATABASE_URL": "sqlite:///x.db", "TRADESENSE_HTTP__PROCESSES": "2"},
+        {"DATABASE_URL": "sqlite:///x.db", "TRADESENSE_HTTP__PROCESSES": "2", "REDIS_URL": "redis://cache.internal"},
         "database.url",
         "cannot serve 2 processes",
+    ),
+    "passphrase": (
+        {
+            "TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "correct horse battery staple",
+            "TRADESENSE_SECRETS__LOCAL__SALT": "this deployment's own",
+        },
+        "secrets.local.root_key",
+        "production wants 32 random bytes",
+    ),
+    "no-private-key": ({"TRADESENSE_IDENTITY__JOSE__ALGORITHM": "EdDSA"}, "identity.jose.private_key", "not set"),
+    "no-such-private-key": (
+        {"TRADESENSE_IDENTITY__JOSE__ALGORITHM": "EdDSA", "TRADESENSE_IDENTITY__JOSE__PRIVATE_KEY": GOOD},
+        "identity.jose.private_key",
+        "neither in PEM nor a JWK",
     ),
     "memory-identity": ({"TRADESENSE_IDENTITY__PROVIDER": "memory"}, "identity.provider", "lost"),
     "memory-secrets": ({"TRADESENSE_SECRETS__PROVIDER": "memory"}, "secrets.provider", "lost"),
@@ -81,7 +103,7 @@ def test_R55_production_refuses_a_key_file_that_everybody_can_read(loads, wrong,
 def test_production_starts_with_good_values(loads, production):
     loaded = loads(production)
     assert not loaded.settings.debug
-    assert {problem.level for problem in loaded.problems} == {"warning"}
+    assert {problem.level for problem in loaded.problems} == {"warning", "info"}
 
 
 @pytest.mark.parametrize("environment", ["development", "testing", "staging", "production"])
@@ -129,11 +151,87 @@ def test_mail_that_is_printed_is_a_warning(loads, production):
     assert "not sent" in problems["identity.messenger"].message
 
 
+BY_PROCESS = {"cache.provider", "cache.locks", "cache.limiter", "jobs.provider"}
+"""What breaks a promise when each of several processes has its own."""
+
+
 def test_processes_that_share_nothing_are_a_warning(loads):
     found = {p.key: p for p in loads(TRADESENSE_HTTP__PROCESSES="2").problems if p.level == "warning"}
-    assert set(found) == {"cache.backplane", "cache.locks", "cache.limiter"}
+    assert set(found) == {*BY_PROCESS, "cache.backplane"}
     shared = loads(TRADESENSE_HTTP__PROCESSES="2", REDIS_URL="redis://127.0.0.1")
     assert not [problem for problem in shared.problems if problem.level == "warning"]
+
+
+def test_production_refuses_processes_that_break_a_promise_together(loads, wrong, production):
+    production |= {"TRADESENSE_HTTP__PROCESSES": "2"}
+    found = wrong(production)
+    assert set(found) == BY_PROCESS
+    assert "as many times the limit" in found["cache.limiter"].message
+    assert loads({**production, "REDIS_URL": "redis://cache.internal"})
+    late = loads({**production, "REDIS_URL": "redis://cache.internal", "TRADESENSE_CACHE__BACKPLANE": "memory"})
+    assert {problem.key: problem.level for problem in late.problems}["cache.backplane"] == "warning"
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_what_is_left_to_nobody_is_told(loads, production, environment: str):
+    levels = {p.key: p.level for p in loads({**production, "ENVIRONMENT": environment}).problems}
+    assert levels["identity.breached"] == "warning"
+    assert levels["telemetry.errors"] == levels["telemetry.alerts"] == "info"
+
+
+@pytest.mark.parametrize("environment", ["development", "testing"])
+def test_on_ones_own_machine_nobody_is_enough(loads, environment: str):
+    keys = {problem.key for problem in loads(ENVIRONMENT=environment).problems}
+    assert not keys & {"identity.breached", "telemetry.errors", "telemetry.alerts"}
+
+
+KEY_SETTINGS = {
+    "TRADESENSE_IDENTITY__CSRF_KEY": "identity.csrf_key",
+    "TRADESENSE_AUDIT__KEY": "audit.key",
+    "JWT_SECRET_KEY": "identity.jose.secret",
+    "TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "secrets.local.root_key",
+}
+
+
+@pytest.mark.parametrize("variable", KEY_SETTINGS)
+def test_the_command_that_mends_a_key_makes_one_that_starts(loads, wrong, production, plugins, variable: str):
+    for bad in ("", "x"):
+        mend = wrong(production, **{variable: bad})[KEY_SETTINGS[variable]].mend
+        python, *arguments = shlex.split(mend.split("`")[1])
+        assert python == "python"
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+        settings = loads(production, **{variable: done.stdout.strip()}).settings
+        local = plugins.registry.choose(KeyEncryption, "local", key="secrets.key_encryption").adapter
+        assert LocalKeyEncryption(adapter_settings(settings, local), random=SystemRandom())
+
+
+def test_a_root_key_of_another_length_is_a_passphrase_and_told_with_its_origin(wrong, production):
+    found = wrong({**production, "ENVIRONMENT": "staging"}, TRADESENSE_SECRETS__LOCAL__ROOT_KEY=f"{GOOD}{GOOD}")
+    (problem,) = found.values()
+    assert (problem.key, problem.origin) == (
+        "secrets.local.salt",
+        "environment variable TRADESENSE_SECRETS__LOCAL__ROOT_KEY",
+    )
+    assert "its salt has 0 characters" in problem.message
+    assert "token_urlsafe(32)" in problem.mend
+    assert set(wrong(production, TRADESENSE_SECRETS__LOCAL__ROOT_KEY=f"{GOOD}{GOOD}")) == {
+        "secrets.local.root_key",
+        "secrets.local.salt",
+    }
+
+
+def test_a_root_key_that_nobody_sets_is_told_with_the_command_that_makes_one(wrong, production):
+    del production["TRADESENSE_SECRETS__LOCAL__ROOT_KEY"]
+    assert "token_urlsafe(32)" in wrong(production)["secrets.local.root_key"].mend
+
+
+def test_with_eddsa_the_private_key_is_the_one_that_counts(loads, production):
+    del production["JWT_SECRET_KEY"]
+    eddsa = {
+        "TRADESENSE_IDENTITY__JOSE__ALGORITHM": "EdDSA",
+        "TRADESENSE_IDENTITY__JOSE__PRIVATE_KEY": "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----",
+    }
+    assert loads({**production, **eddsa})
 
 
 def test_a_queue_in_memory_needs_its_own_process(wrong):

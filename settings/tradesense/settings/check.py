@@ -3,149 +3,18 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import Problem
-from tradesense.core.sensitive import Secret
-from tradesense.plugins.registry import Offer
-from tradesense.settings.references import path_in
-from tradesense.settings.schema import Settings
-from tradesense.settings.sections import sealed
-
-KEY_BYTES = 32
-FEW = 10
-"""A random key of 32 characters has more distinct ones than this."""
-MAKE_KEY = "make one with `python -c 'import secrets; print(secrets.token_urlsafe(48))'`"
-
-_PLACEHOLDERS = (
-    "changeme",
-    "change-me",
-    "change_me",
-    "default",
-    "dummy-",
-    "example",
-    "insecure",
-    "password",
-    "placeholder",
-    "replace-",
-    "sample-",
-    "secret",
-    "testing",
-    "your-",
-    "your_",
-    "0123456789",
-    "abcdefgh",
-    "qwerty",
-)
-
+from tradesense.settings import keys
+from tradesense.settings.facts import Facts, Rule
 
 _CONFIDENTIAL = ("key_file", "token_file", "secret_file", "password_file")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the rules look at."""
-
-    settings: Settings
-    offers: Mapping[str, Offer]
-    """What each choosing setting chose, as in ``secrets.provider``."""
-    origins: Mapping[str, str]
-    file: Path | None = None
-    """The deployment's own settings file."""
-
-    @property
-    def production(self) -> bool:
-        """Whether the strictest rules hold."""
-        return self.settings.environment == "production"
-
-    @property
-    def strictly(self) -> Literal["error", "warning"]:
-        """How bad it is what production refuses."""
-        return "error" if self.production else "warning"
-
-    @property
-    def local(self) -> bool:
-        """Whether this is somebody's own machine or a test run."""
-        return self.settings.environment in {"development", "testing"}
-
-    def keys(self) -> dict[str, Secret]:
-        """The keys that this choice of adapters needs, by setting; an empty one is absent."""
-        keys = {"identity.csrf_key": self.settings.identity.csrf_key, "audit.key": self.settings.audit.key}
-        if "identity.signer" in self.offers and self.settings.identity.signer == "jose":
-            asymmetric = self.settings.adapters.get("identity.jose", {}).get("algorithm") == "EdDSA"
-            name = "private_key" if asymmetric else "secret"
-            keys[f"identity.jose.{name}"] = self.secret("identity.jose", name)
-        if sealed(self.offers) and self.settings.secrets.key_encryption == "local":
-            keys["secrets.local.root_key"] = self.secret("secrets.local", "root_key")
-        return keys
-
-    def secret(self, section: str, name: str) -> Secret:
-        """A secret of an adapter's section, empty when it is not set."""
-        found = self.settings.adapters.get(section, {}).get(name)
-        return found if isinstance(found, Secret) else Secret(str(found or ""))
-
-    def database_url(self) -> str:
-        """The address of the database if any adapter uses one."""
-        if not any(offer.adapter.settings_section == "database" for offer in self.offers.values()):
-            return ""
-        url: Any = self.settings.adapters.get("database", {}).get("url", "")
-        return url.reveal() if isinstance(url, Secret) else str(url)
-
-    def problem(self, level: Literal["error", "warning", "info"], key: str, message: str, mend: str) -> Problem:
-        """A problem with the setting ``key``, with its origin."""
-        return Problem(level=level, key=key, message=message, origin=self.origins.get(key, "the default"), mend=mend)
-
-
-Rule = Callable[[Facts], Iterator[Problem]]
-
-
-def absent_keys(facts: Facts) -> Iterator[Problem]:
-    """Without its keys no environment starts; development and testing make theirs."""
-    for key, value in facts.keys().items():
-        if not value:
-            yield facts.problem("error", key, "the key is not set", MAKE_KEY)
-
-
-def short_keys(facts: Facts) -> Iterator[Problem]:
-    """A key has at least 32 bytes everywhere (RFC 7518, section 3.2).
-
-    The root key may be a passphrase, which its adapter checks; production wants a key of random bytes.
-    """
-    for key, value in facts.keys().items():
-        if key == "secrets.local.root_key" and not facts.production:
-            continue
-        if value and len(value) < KEY_BYTES and path_in(value) is None:
-            message = f"the key has {len(value)} bytes, at least {KEY_BYTES} are needed"
-            yield facts.problem("error", key, message, MAKE_KEY)
-
-
-def default_keys(facts: Facts) -> Iterator[Problem]:
-    """A key that stands in somebody's documentation is everybody's (ASVS 13.2.3)."""
-    if facts.local:
-        return
-    level = facts.strictly
-    for key, value in facts.keys().items():
-        if len(value) >= KEY_BYTES and path_in(value) is None and _looks_default(value):
-            yield facts.problem(level, key, "the key looks like one from an example", MAKE_KEY)
-
-
-def equal_keys(facts: Facts) -> Iterator[Problem]:
-    """One key has one purpose (NIST SP 800-57 part 1, section 5.2)."""
-    if facts.local:
-        return
-    level = facts.strictly
-    seen: list[tuple[str, Secret]] = []
-    for key, value in facts.keys().items():
-        for other, earlier in seen:
-            if value and value == earlier:
-                yield facts.problem(level, key, f"the key is the same as {other}", "give each purpose its own key")
-        seen.append((key, value))
 
 
 def base_url_form(facts: Facts) -> Iterator[Problem]:
@@ -219,7 +88,7 @@ def forgetful(facts: Facts) -> Iterator[Problem]:
     if facts.local:
         return
     for key, offer in facts.offers.items():
-        if offer.adapter.name == "memory":
+        if offer.adapter.name == "memory" and key != "identity.breached":  # its list stands in the settings
             lasting = key in {"identity.provider", "secrets.provider", "audit.provider"}
             level: Literal["error", "warning"] = "error" if facts.production and lasting else "warning"
             mend = "choose a provider that keeps it; see `tradesense plugins list`"
@@ -232,22 +101,47 @@ def console_messenger(facts: Facts) -> Iterator[Problem]:
         yield facts.problem("warning", "identity.messenger", "mail is printed, not sent", "choose one that sends it")
 
 
+_NOBODY: Mapping[str, tuple[Literal["warning", "info"], str]] = {
+    "identity.breached": ("warning", "no password is looked up among those that were stolen"),
+    "telemetry.errors": ("info", "unhandled errors are told to nobody; the log has them"),
+    "telemetry.alerts": ("info", "alerts are told to nobody"),
+}
+"""What ``null`` in these settings means."""
+
+
+def nobody(facts: Facts) -> Iterator[Problem]:
+    """What is left to nobody is not done (of stolen passwords: ASVS 6.2.12)."""
+    for key, (level, message) in _NOBODY.items():
+        if not facts.local and (offer := facts.offers.get(key)) is not None and offer.adapter.name == "null":
+            yield facts.problem(level, key, message, "choose another provider; see `tradesense plugins list`")
+
+
+_EACH_ITS_OWN: Mapping[str, str] = {
+    "cache.limiter": "counts for itself, so that together they allow as many times the limit",
+    "cache.locks": "grants the same lease, so that what one may do is done by several",
+    "cache.provider": "keeps its own values, so that a change by one is not seen by the others",
+    "flags.provider": "has its own flags",
+    "config.provider": "has its own settings",
+    "identity.provider": "has its own accounts and sessions",
+    "jobs.provider": "has its own queue, so that two jobs with one key are both done",
+}
+"""What each process does by itself, against what the ports promise for all of them."""
+
+
 def unshared(facts: Facts) -> Iterator[Problem]:
-    """Processes that do not share a counter or a queue do not act as one."""
+    """Processes that do not share a counter or a queue do not act as one.
+
+    Production refuses what breaks a promise. Without a shared backplane a change is seen later, but seen.
+    """
     processes = facts.settings.http.processes
-    stores = (
-        "cache.backplane",
-        "cache.locks",
-        "cache.limiter",
-        "identity.provider",
-        "flags.provider",
-        "config.provider",
-    )
-    for key in stores if processes > 1 else ():
+    if processes == 1:
+        return
+    for key, what in (*_EACH_ITS_OWN.items(), ("cache.backplane", "hears only what it says itself")):
         offer = facts.offers.get(key)
         if offer is not None and Capability.SHARED not in offer.adapter.capabilities:
-            message = f"each of the {processes} processes has its own"
-            yield facts.problem("warning", key, message, "choose a provider that they share")
+            level = facts.strictly if key in _EACH_ITS_OWN else "warning"
+            message = f"each of the {processes} processes {what}"
+            yield facts.problem(level, key, message, "choose a provider that they share, or set http.processes to 1")
 
 
 def idle_queue(facts: Facts) -> Iterator[Problem]:
@@ -271,10 +165,7 @@ def readable_files(facts: Facts) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    absent_keys,
-    short_keys,
-    default_keys,
-    equal_keys,
+    *keys.RULES,
     base_url_form,
     insecure_base_url,
     plain_cookie,
@@ -284,6 +175,7 @@ RULES: tuple[Rule, ...] = (
     shared_sqlite,
     forgetful,
     console_messenger,
+    nobody,
     unshared,
     idle_queue,
     readable_files,
@@ -293,8 +185,3 @@ RULES: tuple[Rule, ...] = (
 def problems(facts: Facts) -> list[Problem]:
     """What all rules find."""
     return [problem for rule in RULES for problem in rule(facts)]
-
-
-def _looks_default(value: Secret) -> bool:
-    text = value.reveal_bytes().decode("latin-1").lower()
-    return len(set(text)) < FEW or any(word in text for word in _PLACEHOLDERS)

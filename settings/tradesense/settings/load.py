@@ -13,7 +13,8 @@ from tradesense.core.errors import MissingDependency, Problem, SettingsInvalid
 from tradesense.plugins import manager
 from tradesense.plugins.manager import Plugins
 from tradesense.plugins.registry import Offer
-from tradesense.settings import check, references
+from tradesense.settings import check, keys, references
+from tradesense.settings.facts import Facts
 from tradesense.settings.layers import Tree, find, leaves
 from tradesense.settings.schema import PluginSettings, Settings
 from tradesense.settings.sections import Sections, adapter_settings, chosen, missing, sealed
@@ -60,10 +61,12 @@ def load(
     settings = msgspec.structs.replace(settings, adapters=sections.adapters)
     origins = {key: value.origin for key, value in leaves(tree)}
     offers, unknown = chosen(settings, plugins.registry, origins)
-    chosen_badly = [*unknown, *_adapter_problems(settings, offers, origins), *references.problems(settings, origins)]
+    facts = Facts(settings=settings, offers=offers, origins=origins, file=sources.file)
+    unset = {problem.key for problem in keys.absent_keys(facts)}  # told with the command that makes one
+    of_adapters = [problem for problem in _adapter_problems(settings, offers, origins) if problem.key not in unset]
+    chosen_badly = [*unknown, *of_adapters, *references.problems(settings, origins)]
     found = _beside([*problems, *sections.problems], chosen_badly)
     if sources.environment_known:
-        facts = check.Facts(settings=settings, offers=offers, origins=origins, file=sources.file)
         found = _beside(found, check.problems(facts))
     found.sort(key=lambda problem: (_LEVELS.index(problem.level), problem.key))
     if any(problem.level == "error" for problem in found):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from tradesense.core.errors import Problem
+from tradesense.core.errors import ConfigurationError, Problem
 from tradesense.core.sensitive import Secret
 from tradesense.settings.environment import PREFIX
 from tradesense.settings.layers import Value
@@ -96,8 +96,8 @@ def check(
 ) -> Any:
     """An instance of ``kind`` from ``table``, made of what is right in it; what is wrong is added to ``problems``.
 
-    It is ``None`` where a required field is missing or wrong.
-
+    It is ``None`` where a required field is missing or wrong, or the Struct's ``__post_init__`` refuses the whole: by
+    a ``ConfigurationError`` whose ``origin`` is the dotted setting at fault, or by a ``ValueError`` about the section.
     """
     checked = Checked(kind, prefix=prefix, problems=problems)
     checked.read(table)
@@ -105,7 +105,12 @@ def check(
         return None
     try:
         return kind(**checked.fields)
-    except (TypeError, ValueError) as error:  # what a Struct's __post_init__ refuses
+    except ConfigurationError as error:
+        key = error.origin or prefix.removesuffix(".")
+        origin = first_origin(table.get(key.removeprefix(prefix), table))
+        problems.append(Problem(level="error", key=key, message=error.detail, origin=origin, mend=error.mend))
+        return None
+    except (TypeError, ValueError) as error:
         key = prefix.removesuffix(".") or "settings"
         mend = f"mend the section [{key}]"
         problems.append(Problem(level="error", key=key, message=str(error), origin=first_origin(table), mend=mend))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from typing import Self
@@ -13,20 +11,17 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tradesense.adapters.local.settings import LocalKeySettings
+from tradesense.adapters.local.settings import KEY_BYTES, LocalKeySettings
 from tradesense.core.ambient import Random
-from tradesense.core.errors import AdapterClosed, ConfigurationError, DecryptionFailed
+from tradesense.core.errors import AdapterClosed, DecryptionFailed
 from tradesense.core.secrets.models import WrappedKey
 from tradesense.core.secrets.ports import Aead, KeyEncryption
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
-KEY_BYTES = 32
 NONCE_BYTES = 12
 ROUNDS = 600_000
 """Of PBKDF2-HMAC-SHA256 (ASVS 11.4.2 and appendix C)."""
-SHORTEST_PASSPHRASE = 15
-SHORTEST_SALT = 16
 
 _PURPOSE = "tradesense data key"
 
@@ -57,9 +52,6 @@ class LocalKeyEncryption:
     """Wraps data keys with AES-256-GCM under a key from the settings. See :class:`KeyEncryption`.
 
     A key that is given as a passphrase is derived once, on opening, which takes some tenths of a second.
-
-    :raises ConfigurationError: the root key is neither 32 bytes in base64 nor a passphrase of 15 characters with a
-        salt of 16.
     """
 
     def __init__(self, settings: LocalKeySettings, *, random: Random) -> None:
@@ -68,10 +60,8 @@ class LocalKeyEncryption:
         self._aead = AesGcm()
         self._root = settings.root_key
         self._salt = settings.salt.encode()
-        self._given = _key_in(self._root)
+        self._given = settings.key()
         self._key: bytes | None = None
-        if self._given is None:
-            _check_passphrase(self._root, settings.salt)
 
     async def __aenter__(self) -> Self:
         self._key = self._given or await asyncio.to_thread(_derive, self._root, self._salt)
@@ -107,33 +97,6 @@ class LocalKeyEncryption:
     def _associated(self, context: Mapping[str, str]) -> bytes:
         """Purpose, key and context in one encoding, which no other context has."""
         return msgspec.msgpack.encode((_PURPOSE, self._key_id, sorted(context.items())))
-
-
-def _key_in(root: Secret) -> bytes | None:
-    """The 32 bytes that ``root`` is the base64 of, or ``None``."""
-    text = root.reveal_bytes().strip().rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    try:
-        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except binascii.Error:
-        return None
-    return key if len(key) == KEY_BYTES else None
-
-
-def _check_passphrase(root: Secret, salt: str) -> None:
-    if len(root) < SHORTEST_PASSPHRASE:
-        raise ConfigurationError(
-            f"secrets.local.root_key is no key: it is not 32 bytes in base64, and too short for a passphrase "
-            f"({len(root)} bytes)",
-            origin="secrets.local.root_key",
-            mend="make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`",
-        )
-    if len(salt) < SHORTEST_SALT:
-        raise ConfigurationError(
-            f"secrets.local.root_key is a passphrase, and its salt has {len(salt)} characters instead of "
-            f"{SHORTEST_SALT} at least",
-            origin="secrets.local.salt",
-            mend="set a salt that is this deployment's own, or give 32 bytes in base64 as the key",
-        )
 
 
 def _derive(passphrase: Secret, salt: bytes) -> bytes:

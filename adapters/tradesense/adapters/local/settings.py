@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from tradesense.core.errors import ConfigurationError
 from tradesense.core.sensitive import Secret
+
+KEY_BYTES = 32
+SHORTEST_PASSPHRASE = 15
+SHORTEST_SALT = 16
+MAKE_KEY = "make 32 random bytes in base64 with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
 
 
 class LocalKeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[secrets.local]``: the key that wraps data keys."""
+    """``[secrets.local]``: the key that wraps data keys.
+
+    :raises ConfigurationError: the root key is neither 32 bytes in base64 nor a passphrase of 15 characters with a
+        salt of 16.
+    """
 
     root_key: Secret
-    """32 random bytes in base64 (either alphabet, padded or not), or a passphrase of 15 characters at least."""
+    """32 random bytes in base64 (either alphabet, padded or not), or a passphrase of 15 characters at least, which
+    production refuses."""
     key_id: Annotated[str, Meta(min_length=1, max_length=200)] = "local-1"
     """The key's name. It is stored with what the key wraps; another key needs another name."""
     salt: str = ""
     """With a passphrase: at least 16 characters that are this deployment's own. They need not be secret."""
+
+    def __post_init__(self) -> None:
+        if self.key() is not None:
+            return
+        if len(self.root_key) < SHORTEST_PASSPHRASE:
+            found = f"neither 32 bytes in base64 nor a passphrase: it has {len(self.root_key)} bytes"
+            raise ConfigurationError(
+                f"the root key is {found if self.root_key else 'not set'}",
+                origin="secrets.local.root_key",
+                mend=MAKE_KEY,
+            )
+        if len(self.salt) < SHORTEST_SALT:
+            raise ConfigurationError(
+                f"the root key is a passphrase, and its salt has {len(self.salt)} characters instead of "
+                f"{SHORTEST_SALT} at least",
+                origin="secrets.local.salt",
+                mend=f"set a salt that is this deployment's own, or {MAKE_KEY} for the key",
+            )
+
+    def key(self) -> bytes | None:
+        """The 32 bytes that the root key is the base64 of; ``None`` when it is a passphrase."""
+        text = self.root_key.reveal_bytes().strip().rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+        try:
+            key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+        except binascii.Error:
+            return None
+        return key if len(key) == KEY_BYTES else None
