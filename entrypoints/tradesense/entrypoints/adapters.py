@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from tradesense.adapters.system.ambient import SystemClock, SystemRandom, Uuid7Ids
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.capabilities import Capability
+from tradesense.core.errors import ConfigurationError
+from tradesense.entrypoints.opening import opened
+from tradesense.plugins.bounds import Owner
 from tradesense.plugins.manager import Plugins
 from tradesense.plugins.manifest import AdapterContext
 from tradesense.plugins.registry import Offer, build
@@ -15,6 +17,19 @@ from tradesense.settings.schema import Settings
 from tradesense.settings.sections import adapter_settings
 
 P = TypeVar("P")
+
+AMBIENT = "system"
+"""The one clock, random source and maker of identifiers. Where they come from is not a choice of deployment."""
+
+
+class _NotYet:
+    """Stands in a context for what is not built yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigurationError(f"{name!r} is asked of a clock, random source or maker of ids that is not built yet")
+
+
+_NOT_YET: Any = _NotYet()
 
 
 class Adapters:
@@ -24,12 +39,18 @@ class Adapters:
         self._settings = settings
         self._plugins = plugins
         self._built: dict[tuple[type[Any], str], Any] = {}
-        self._to_open: list[object] = []
-        self.clock: Clock = clock or SystemClock()
-        self.random: Random = SystemRandom()
-        self.ids: Ids = Uuid7Ids(self.clock, self.random)
-        self.context = self._context()
+        self._to_open: list[tuple[object, Owner]] = []
+        self._working: list[Owner] = []
+        """Whose code runs now, and by whom it was called."""
         self.bindings: dict[str, str] = {}
+        self.clock: Clock = clock or _NOT_YET
+        self.random: Random = _NOT_YET
+        self.ids: Ids = _NOT_YET
+        self.context = self._context()
+        # Each of the three may need the ones before it.
+        self.clock = self.context.clock = clock or self.choose(Clock, AMBIENT, "ambient.clock")
+        self.random = self.context.random = self.choose(Random, AMBIENT, "ambient.random")
+        self.ids = self.context.ids = self.choose(Ids, AMBIENT, "ambient.ids")
 
     def choose(self, port: type[P], name: str, key: str) -> P:
         """The adapter that the setting ``key`` names for ``port``, not yet opened.
@@ -61,18 +82,26 @@ class Adapters:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Open everything that was built, in that order; ``stack`` closes it in reverse."""
-        for part in self._to_open:
-            enter = getattr(part, "__aenter__", None)
-            if enter is not None:
-                await stack.enter_async_context(part)  # type: ignore[arg-type]  # it has been seen to be one
+        for part, owner in self._to_open:
+            if hasattr(part, "__aenter__"):
+                self._working.append(owner)  # it may share something even now
+                await stack.enter_async_context(opened(part, owner))
+                self._working.pop()
 
     def _context(self) -> AdapterContext:
-        return AdapterContext(clock=self.clock, random=self.random, ids=self.ids, opened=self._to_open.append)
+        return AdapterContext(clock=self.clock, random=self.random, ids=self.ids, opened=self._opened)
+
+    def _opened(self, part: object) -> None:
+        self._to_open.append((part, self._working[-1]))
 
     def _offer(self, port: type[Any], name: str, key: str) -> Offer:
         return self._plugins.registry.choose(port, name, key=key)
 
     def _build(self, offer: Offer, context: AdapterContext) -> Any:
-        built = build(offer, adapter_settings(self._settings, offer.adapter), context)
-        self._to_open.append(built)
+        self._working.append(offer.owner)
+        try:
+            built = build(offer, adapter_settings(self._settings, offer.adapter), context)
+            self._opened(built)
+        finally:
+            self._working.pop()
         return built

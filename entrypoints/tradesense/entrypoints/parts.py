@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any
+
+from dependency_injector.providers import Singleton
 
 from tradesense.core.ambient import Random
 from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.limits import Throttle
-from tradesense.core.cache.ports import Backplane, CacheStore, RateLimiter
+from tradesense.core.cache.ports import CacheStore, RateLimiter
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
@@ -21,23 +26,34 @@ from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut
 from tradesense.entrypoints.adapters import Adapters
+from tradesense.plugins.manager import Plugins
+from tradesense.settings.references import references, substituted
 from tradesense.settings.schema import Settings
-
-P = TypeVar("P")
+from tradesense.settings.sections import CHOICES
 
 KEY_BYTES = 32
 AEAD = "local"
 """The one cipher. Where it runs is not a choice of deployment."""
 
-
-def chosen(adapters: Adapters, settings: Settings, port: type[P], setting: str) -> P:
-    """The adapter for ``port`` that the dotted ``setting`` names, as in ``flags.provider``."""
-    return adapters.choose(port, str(attrgetter(setting)(settings)), setting)
+SWEEP_SECONDS = 60.0
 
 
-def joins(adapters: Adapters, settings: Settings, port: type[object], setting: str) -> bool:
-    """Whether what ``setting`` chose for ``port`` shares its transactions with the audit log."""
-    return adapters.joins(port, str(attrgetter(setting)(settings)), settings.audit.provider)
+def making(*given: Any, **named: Any) -> Callable[..., Singleton[Any]]:
+    """What makes providers of single objects that have ``given`` and ``named`` in common."""
+    return partial(Singleton, *given, **named)
+
+
+def chosen(adapters: Adapters, settings: Settings, setting: str, port: type[Any] | None = None) -> Any:
+    """The adapter that the dotted ``setting`` names, as in ``flags.provider``.
+
+    :param port: in place of the one that the setting chooses for.
+    """
+    return adapters.choose(port or CHOICES[setting], str(attrgetter(setting)(settings)), setting)
+
+
+def joins(adapters: Adapters, settings: Settings, setting: str) -> bool:
+    """Whether what ``setting`` chose shares its transactions with the audit log."""
+    return adapters.joins(CHOICES[setting], str(attrgetter(setting)(settings)), settings.audit.provider)
 
 
 def key(value: Secret, name: str, settings: Settings, random: Random) -> bytes:
@@ -78,8 +94,8 @@ def hybrid_cache(adapters: Adapters, settings: Settings) -> HybridCache:
     """The chosen shared store behind a first level that is this process's own."""
     return HybridCache(
         near=adapters.own(CacheStore, "memory"),
-        far=chosen(adapters, settings, CacheStore, "cache.provider"),
-        backplane=chosen(adapters, settings, Backplane, "cache.backplane"),
+        far=chosen(adapters, settings, "cache.provider"),
+        backplane=chosen(adapters, settings, "cache.backplane"),
         near_ttl=settings.cache.near_ttl,
     )
 
@@ -126,3 +142,16 @@ def scrapable(adapters: Adapters, settings: Settings) -> Scrapable | None:
         return None
     adapter: object = adapters.choose(Telemetry, name, "telemetry.metrics")
     return adapter  # type: ignore[return-value]  # declared, and proved by the contract suite
+
+
+async def resolved(settings: Settings, plugins: Plugins) -> Settings:
+    """The settings with every ``secret://`` reference replaced by the secret that it names."""
+    paths = references(settings)
+    if not paths:
+        return settings
+    adapters = Adapters(settings, plugins)
+    adapters.context.chain = audit_chain(adapters, settings)
+    provider = secrets_provider(adapters, settings)
+    async with AsyncExitStack() as stack:
+        await adapters.open(stack)
+        return substituted(settings, {path: (await provider.store.get(path)).value for path in paths})

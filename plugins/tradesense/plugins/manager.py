@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
 
 import msgspec
 import pluggy
 
-from tradesense.core.errors import ConfigurationError, IncompatiblePlugin, PluginFailed, PluginTimedOut
+from tradesense.core.errors import ConfigurationError, IncompatiblePlugin, PluginFailed
 from tradesense.plugins import hookspecs
+from tradesense.plugins.bounds import MEND, Owner, bounded, short
 from tradesense.plugins.manifest import PORT_API, Adapter
 from tradesense.plugins.registry import Offer, Registry
 
 GROUP = "tradesense.plugins"
 LOAD_SECONDS = 5.0
-
-T = TypeVar("T")
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +77,7 @@ def load(
 
 
 def _offers(point: EntryPoint) -> list[Offer]:
-    distribution, version = _origin(point)
+    owner = _owner(point)
 
     def ask() -> list[Adapter]:
         # a manager of its own, so that nothing that a bad plugin leaves behind is held against the next
@@ -90,18 +87,25 @@ def _offers(point: EntryPoint) -> list[Offer]:
         manager.check_pending()
         return [_adapter(offered) for adapters in manager.hook.tradesense_adapters() for offered in adapters]
 
-    adapters = _bounded(ask, point.name, f"{distribution} {version}")
+    def failed(error: BaseException) -> ConfigurationError:
+        if isinstance(error, ConfigurationError):
+            return error
+        told = f"plugin {point.name!r} raised {type(error).__name__}: {short(error)}"
+        return PluginFailed(told, origin=owner.origin, mend=MEND)
+
+    adapters = bounded(ask, owner, "load", seconds=LOAD_SECONDS, failed=failed)
     for adapter in adapters:
         low, high = adapter.api
         if not low <= PORT_API <= high:
             raise IncompatiblePlugin(
                 f"plugin {point.name!r}: {adapter.port.__name__} {adapter.name!r} was written for port API "
                 f"{low} to {high}, this release speaks {PORT_API}",
-                origin=f"{distribution} {version}",
-                mend=f"upgrade {distribution if high < PORT_API else 'tradesense'}",
+                origin=owner.origin,
+                mend=f"upgrade {owner.distribution if high < PORT_API else 'tradesense'}",
             )
     return [
-        Offer(adapter=adapter, plugin=point.name, distribution=distribution, version=version) for adapter in adapters
+        Offer(adapter=adapter, plugin=point.name, distribution=owner.distribution, version=owner.version)
+        for adapter in adapters
     ]
 
 
@@ -111,38 +115,11 @@ def _adapter(offered: object) -> Adapter:
     return offered
 
 
-def _bounded(ask: Callable[[], list[T]], name: str, origin: str) -> list[T]:
-    """Run ``ask`` in a thread of its own, so that a plugin that hangs cannot keep the platform from saying so."""
-    answer: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answer.extend(ask())
-        except BaseException as error:  # noqa: BLE001  # a plugin may raise anything, SystemExit included; it is reported below
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name=f"plugin-{name}", daemon=True)
-    thread.start()
-    thread.join(LOAD_SECONDS)
-    if thread.is_alive():
-        raise PluginTimedOut(
-            f"plugin {name!r} did not load within {LOAD_SECONDS:g} s", origin=origin, mend="remove it or mend it"
-        )
-    if errors:
-        error = errors[0]
-        if isinstance(error, ConfigurationError):
-            raise error
-        raise PluginFailed(
-            f"plugin {name!r} raised {type(error).__name__}: {error}", origin=origin, mend="remove it or mend it"
-        ) from error
-    return answer
-
-
-def _origin(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "0")
+def _owner(point: EntryPoint) -> Owner:
+    distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "0")
+    return Owner(plugin=point.name, distribution=distribution, version=version)
 
 
 def _loaded(point: EntryPoint, state: str, why: str = "") -> Loaded:
-    distribution, version = _origin(point)
-    return Loaded(name=point.name, distribution=distribution, version=version, state=state, why=why)
+    owner = _owner(point)
+    return Loaded(name=owner.plugin, distribution=owner.distribution, version=owner.version, state=state, why=why)

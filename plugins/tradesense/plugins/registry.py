@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
 from tradesense.core.errors import DuplicateAdapter, MissingDependency, PluginFailed, TradeSenseError, UnknownProvider
+from tradesense.plugins.bounds import Owner, bounded, short
 from tradesense.plugins.manifest import Adapter, AdapterContext, Requirement
+
+BUILD_SECONDS = 8.0
+"""How long a factory may take; it is the one that imports an SDK."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,11 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """The plugin's entry-point name."""
     distribution: str
     version: str
+
+    @property
+    def owner(self) -> Owner:
+        """Whose it is, for errors."""
+        return Owner(plugin=self.plugin, distribution=self.distribution, version=self.version)
 
 
 class Registry:
@@ -64,34 +73,47 @@ class Registry:
 
 
 def build(offer: Offer, settings: msgspec.Struct, context: AdapterContext) -> Any:
-    """Import the adapter's factory and call it.
+    """Import the adapter's factory and call it, within eight seconds.
 
     :raises MissingDependency: a distribution that it requires is not installed.
     :raises PluginFailed: the factory cannot be imported, or raised something that is not ours.
+    :raises PluginTimedOut: it did not come back.
     """
-    adapter = offer.adapter
-    for requirement in adapter.requires:
-        if not installed(requirement):
-            raise MissingDependency(requirement.distribution, extra=requirement.extra, package=requirement.package)
+    adapter, owner = offer.adapter, offer.owner
+    said = f"the factory {adapter.factory!r} of plugin {offer.plugin!r}"
+
+    def make() -> Any:
+        for requirement in adapter.requires:
+            if not installed(requirement):
+                raise MissingDependency(requirement.distribution, extra=requirement.extra, package=requirement.package)
+        return _factory(adapter, said, owner)(settings, context)
+
+    def failed(error: BaseException) -> TradeSenseError:
+        if isinstance(error, TradeSenseError):
+            return error
+        # not told further than by its name: it may quote a setting, and that a secret
+        return PluginFailed(
+            f"{said} raised {type(error).__name__}",
+            origin=owner.origin,
+            mend=f"check the settings under {adapter.settings_section}",
+        )
+
+    return bounded(make, owner, f"build {adapter.port.__name__} {adapter.name!r}", seconds=BUILD_SECONDS, failed=failed)
+
+
+def _factory(adapter: Adapter, said: str, owner: Owner) -> Callable[[msgspec.Struct, AdapterContext], Any]:
     module_name, _, attribute = adapter.factory.partition(":")
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # a plugin's module may raise anything while it is imported
+        factory: Callable[[msgspec.Struct, AdapterContext], Any] = getattr(
+            importlib.import_module(module_name), attribute
+        )
+    except (Exception, SystemExit) as error:  # a plugin's module may raise anything while it is imported
         raise PluginFailed(
-            f"the factory {adapter.factory!r} of plugin {offer.plugin!r} cannot be imported: {error}",
-            origin=f"{offer.distribution} {offer.version}",
+            f"{said} cannot be imported: {type(error).__name__}: {short(error)}",
+            origin=owner.origin,
             mend="reinstall the plugin",
         ) from error
-    try:
-        return factory(settings, context)
-    except TradeSenseError:
-        raise
-    except Exception as error:  # not told further than by its name: it may quote a setting, and that a secret
-        raise PluginFailed(
-            f"the factory {adapter.factory!r} of plugin {offer.plugin!r} raised {type(error).__name__}",
-            origin=f"{offer.distribution} {offer.version}",
-            mend=f"check the settings under {adapter.settings_section}",
-        ) from error
+    return factory
 
 
 def installed(requirement: Requirement) -> bool:
