@@ -202,6 +202,12 @@ def test_a_refusal_in_the_middle_of_an_error_says_where():
         ("Invalid enum value 'hunter2' - at `$.mode`", {"path": "$.mode", "message": "Invalid enum value"}),
         ("Invalid enum value 'hun'ter2'", {"path": "$", "message": "Invalid enum value"}),
         ("Invalid value 'a\nb' - at `$`", {"path": "$", "message": "Invalid value"}),
+        ("Invalid enum value 'a - at `b' - at `$.mode`", {"path": "$.mode", "message": "Invalid enum value"}),
+        ("Invalid enum value ' - at `hunter2'", {"path": "$", "message": "Invalid enum value"}),
+        (
+            "Object contains unknown field `value '`",
+            {"path": "$", "message": "Object contains unknown field `value '`"},
+        ),
         ("x" * 500, {"path": "$", "message": "x" * 200}),
         ("\ud800", {"path": "$", "message": "?"}),
     ],

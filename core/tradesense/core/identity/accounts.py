@@ -72,13 +72,11 @@ class Accounts:
         """Make an account with the given roles, for an administrator.
 
         :raises InvalidEmail: the address cannot be an account's.
-        :raises InvalidInput: a role is not known.
+        :raises InvalidInput: a role is not known, or there is none.
         :raises PasswordRefused: the password may not be used.
         :raises EmailTaken: the address has an account.
         """
-        for role in roles:
-            if role not in ROLES:
-                raise InvalidInput(f"there is no role {role!r}", mend=f"use one of {', '.join(sorted(ROLES))}")
+        roles = _known(roles)
         normal = emails.normalise(email)
         secret = passwords.normalise(password)
         await passwords.check(secret, email=normal, policy=self._policy, breached=self._breached)
@@ -126,3 +124,17 @@ class Accounts:
                 key=job.key,
             )
         )
+
+
+def _known(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The roles, each once.
+
+    :raises InvalidInput: there is none, or one that is not known.
+    """
+    known = f"use one of {', '.join(sorted(ROLES))}"
+    if not roles:
+        raise InvalidInput("an account has at least one role", mend=known)
+    for role in roles:
+        if role not in ROLES:
+            raise InvalidInput(f"there is no role {role[:80]!r}", mend=known)
+    return tuple(dict.fromkeys(roles))

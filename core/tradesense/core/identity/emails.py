@@ -10,6 +10,9 @@ from tradesense.core.errors import InvalidEmail
 MAX_LENGTH = 254
 """RFC 5321, section 4.5.3.1.3, less the angle brackets."""
 
+LONGEST_TYPED = 4 * MAX_LENGTH
+"""Characters before normalisation; no longer text becomes an address."""
+
 MAX_LOCAL = 64
 """RFC 5321, section 4.5.3.1.1."""
 
@@ -25,6 +28,8 @@ def normalise(address: str) -> str:
 
     :raises InvalidEmail: it is not an address that an account can have.
     """
+    if len(address) > LONGEST_TYPED:  # composing takes time with the square of the marks that follow one letter
+        raise InvalidEmail(f"an address has at most {MAX_LENGTH} characters, this one {len(address)}")
     local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
     if not at or not _LOCAL.fullmatch(local) or len(local) > MAX_LOCAL:
         raise InvalidEmail("the part before '@' is not valid", mend="use letters, digits and .!#$%&'*+/=?^_`{|}~-")

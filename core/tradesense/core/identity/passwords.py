@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from tradesense.core.errors import PasswordRefused
@@ -11,6 +12,14 @@ from tradesense.core.sensitive import Secret
 
 PRODUCT_WORDS = ("tradesense",)
 SHORTEST_CONTEXT_WORD = 4
+LEAST_REST = 6
+"""Letters that have to be left of a password without the words of its context."""
+
+FEWEST_CHARACTERS = 5
+"""Different ones."""
+
+MAX_BYTES = 4096
+"""No account's password is longer, and none is composed: that takes time with the square of the marks after a letter."""
 
 
 def normalise(password: Secret) -> Secret:
@@ -18,7 +27,10 @@ def normalise(password: Secret) -> Secret:
 
     NFC, not NFKC: compatibility folding would merge passwords that their owners see as different
     (NIST SP 800-63B-4, section 3.1.1.2, allows either). It is applied once, here, and nothing is trimmed or cut.
+    Above :data:`MAX_BYTES` it stays as it is.
     """
+    if len(password) > MAX_BYTES:
+        return password
     return Secret(unicodedata.normalize("NFC", password.reveal()))
 
 
@@ -33,21 +45,44 @@ async def check(password: Secret, *, email: str, policy: IdentityPolicy, breache
         raise PasswordRefused(
             "too-short", f"the password has {len(text)} characters, at least {policy.password_min} are needed"
         )
-    if len(text) > policy.password_max:
+    if len(text) > policy.password_max or len(password) > MAX_BYTES:
         raise PasswordRefused(
             "too-long", f"the password has {len(text)} characters, at most {policy.password_max} are taken"
         )
-    if _is_contextual(text.casefold(), email.casefold()):
+    folded = text.casefold()
+    if _is_contextual(folded, email.casefold(), policy.password_min):
         raise PasswordRefused("contextual", "the password is made of the account's or the product's name")
+    if _is_monotonous(folded, policy.password_min):
+        raise PasswordRefused("common", "the password repeats itself, or has too few different characters")
     if await breached.contains(password):
         raise PasswordRefused("common", "the password is known from breaches or is too common")
 
 
-def _is_contextual(text: str, email: str) -> bool:
-    """Whether little is left of ``text`` once the words that everyone can guess are taken out."""
-    local = email.partition("@")[0]
-    words = [word for word in (*PRODUCT_WORDS, email, local) if len(word) >= SHORTEST_CONTEXT_WORD]
+def _is_contextual(text: str, email: str, least: int) -> bool:
+    """Whether little is left of ``text`` once the words that everyone can guess are taken out.
+
+    Digits and signs around them are little, unless they would do as a password by themselves.
+    """
     rest = text
-    for word in words:
+    for word in _context(email):
         rest = rest.replace(word, "")
-    return rest != text and len(rest) < SHORTEST_CONTEXT_WORD
+    return rest != text and len(rest) < least and sum(map(str.isalpha, rest)) < LEAST_REST
+
+
+def _context(email: str) -> list[str]:
+    """The product's name, the address and its parts, longest first."""
+    local, _, domain = email.partition("@")
+    parts = re.split(r"[^\w]|_", f"{local}.{domain}")
+    words = {*PRODUCT_WORDS, email, local, domain, *parts}
+    return sorted((word for word in words if len(word) >= SHORTEST_CONTEXT_WORD), key=len, reverse=True)
+
+
+def _is_monotonous(text: str, least: int) -> bool:
+    """Whether ``text`` is as easy to guess as a part of it that is too short for a password.
+
+    Such a part comes again and again; the last time it may be cut.
+    """
+    if len(set(text)) < FEWEST_CHARACTERS:
+        return True
+    longest = min(least - 1, len(text) * 2 // 3)
+    return any(text.startswith(text[period:]) for period in range(1, longest + 1))

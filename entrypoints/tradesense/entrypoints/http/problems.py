@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -145,17 +144,18 @@ def encode(kind: Kind, detail: str, correlation_id: str, more: Mapping[str, Any]
     return msgspec.json.encode(document)
 
 
-_QUOTED = re.compile(r"(?<=value) '.*'(?= - at|$)", re.DOTALL)
-_AT = re.compile(r" - at `(.*)`$", re.DOTALL)
+_AT = " - at `"
 MAX_TEXT = 200
 
 
 def fault(error: BaseException | str, *, place: str = "$") -> dict[str, str]:
     """Where and what msgspec found wrong. Its message may quote the value; ours never does (ASVS 16.2.5)."""
-    text = str(error)
-    found = _AT.search(text)
-    message = _QUOTED.sub("", _AT.sub("", text))
-    path = found.group(1).replace("$", place, 1) if found else place
+    what, path = str(error), "$"
+    if what.endswith("`") and _AT in what:
+        what, _, path = what[:-1].rpartition(_AT)
+    before, value, after = what.partition("value '")
+    message = f"{before}value" if value and after.endswith("'") else what
+    path = path.replace("$", place, 1)
     return {"path": _encodable(path[:MAX_TEXT]), "message": _encodable(message[:MAX_TEXT])}
 
 
