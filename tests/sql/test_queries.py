@@ -28,11 +28,15 @@ HOT = {
     "a setting": (config.ONE, {"key": "x"}),
     "the audit trail of a subject": (
         audit.matching(action=False, room=False, actor=False, subject=True),
-        {"stream": "main", "after": 0, "subject": "x", "limit": 10},
+        {"stream": "main", "cursor": 0, "subject": "x", "limit": 10},
     ),
     "the audit trail of a room": (
         audit.matching(action=True, room=True, actor=False, subject=False),
-        {"stream": "main", "after": 0, "action": "x.", "beyond": "x/", "limit": 10},
+        {"stream": "main", "cursor": 0, "action": "x.", "beyond": "x/", "limit": 10},
+    ),
+    "the end of the audit trail of an actor": (
+        audit.matching(action=False, room=False, actor=True, subject=False, begun=False, newest_first=True),
+        {"stream": "main", "actor_id": "x", "limit": 10},
     ),
 }
 

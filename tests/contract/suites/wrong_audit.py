@@ -13,9 +13,8 @@ from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.audit import MemoryAuditLog
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.core.audit import AuditLog
-from tradesense.core.audit.chain import AuditChain
+from tradesense.core.audit.chain import AuditChain, head_of
 from tradesense.core.audit.models import AuditQuery
-from tradesense.core.audit.service import head_of
 from tradesense.core.capabilities import Capability
 from tradesense.core.paging import Page
 from tradesense.core.testing import AuditLogContract, ManualClock
@@ -116,8 +115,8 @@ class TestSharesItsObjects(OverMemory):
             self.__dict__.setdefault("given", {})[record.seq] = record
             return record
 
-        async def read(self, query=None, *, cursor=None, limit=100):
-            page = await super().read(query, cursor=cursor, limit=limit)
+        async def read(self, query=None, *, cursor=None, limit=100, **order):
+            page = await super().read(query, cursor=cursor, limit=limit, **order)
             return replace(page, items=tuple(self.given.get(record.seq, record) for record in page.items))
 
 
@@ -125,10 +124,10 @@ class TestMatchesBeginnings(OverMemory):
     caught_by = ("test_filters_find_what_they_name_and_nothing_else",)
 
     class Log(MemoryAuditLog):
-        async def read(self, query=None, *, cursor=None, limit=100):
+        async def read(self, query=None, *, cursor=None, limit=100, **order):
             asked = query or AuditQuery()
             room = asked.action.removesuffix(".*") if asked.action.endswith(".*") else ""
-            every = await super().read(replace(asked, action="") if room else asked, limit=1000)
+            every = await super().read(replace(asked, action="") if room else asked, limit=1000, **order)
             found = [record for record in every.items if record.entry.action.startswith(room)]
             found = [record for record in found if record.seq > int(cursor or 0)]
             return Page(items=tuple(found[:limit]), cursor=str(found[limit - 1].seq) if len(found) > limit else None)
@@ -138,8 +137,8 @@ class TestFiltersAfterPaging(OverMemory):
     caught_by = ("test_filters_find_what_they_name_and_nothing_else",)
 
     class Log(MemoryAuditLog):
-        async def read(self, query=None, *, cursor=None, limit=100):
-            page = await super().read(cursor=cursor, limit=limit)
+        async def read(self, query=None, *, cursor=None, limit=100, **order):
+            page = await super().read(cursor=cursor, limit=limit, **order)
             asked = query or AuditQuery()
             found = await super().read(asked, limit=1000)
             kept = tuple(record for record in page.items if record in found.items)
@@ -150,9 +149,37 @@ class TestRepeatsOneAtEachPage(OverMemory):
     caught_by = ("test_pages_follow_each_other_without_gap_or_overlap",)
 
     class Log(MemoryAuditLog):
-        async def read(self, query=None, *, cursor=None, limit=100):
+        async def read(self, query=None, *, cursor=None, limit=100, **order):
             before = str(int(cursor) - 1) if cursor and limit > 1 else cursor
-            return await super().read(query, cursor=before, limit=limit)
+            return await super().read(query, cursor=before, limit=limit, **order)
+
+
+class TestTurnsEachPageAround(OverMemory):
+    """The newest of the oldest page are not the newest."""
+
+    caught_by = (
+        "test_the_newest_come_first_when_that_is_asked",
+        "test_a_record_appended_while_one_reads_from_the_end_is_not_read",
+    )
+
+    class Log(MemoryAuditLog):
+        async def read(self, query=None, *, cursor=None, limit=100, newest_first=False):
+            page = await super().read(query, cursor=cursor, limit=limit)
+            return replace(page, items=page.items[::-1]) if newest_first else page
+
+
+class TestBeginsAtTheEndAgain(OverMemory):
+    """Its cursor counts from the end, which has moved."""
+
+    caught_by = ("test_a_record_appended_while_one_reads_from_the_end_is_not_read",)
+
+    class Log(MemoryAuditLog):
+        async def read(self, query=None, *, cursor=None, limit=100, newest_first=False):
+            if not newest_first:
+                return await super().read(query, cursor=cursor, limit=limit)
+            skipped = int(cursor or 0)
+            every = (await super().read(query, limit=1000, newest_first=True)).items[skipped:]
+            return Page(items=every[:limit], cursor=str(skipped + limit) if len(every) > limit else None)
 
 
 class TestHasALateHead(OverMemory):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -10,10 +10,9 @@ import msgspec
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table
 from tradesense.core.ambient import Clock
-from tradesense.core.audit.chain import AuditChain
+from tradesense.core.audit.chain import AuditChain, head_of
 from tradesense.core.audit.models import AuditEntry, AuditHead, AuditQuery, AuditRecord
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.audit.service import head_of
 from tradesense.core.errors import AuditUnavailable, DatabaseUnavailable, InvalidInput
 from tradesense.core.paging import Page
 from tradesense.plugins.manifest import AdapterContext, NoSettings
@@ -50,11 +49,20 @@ class MemoryAuditLog(Lifecycle):
         return record
 
     async def read(
-        self, query: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: AuditQuery | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
     ) -> Page[AuditRecord]:
         """See :meth:`AuditLog.read`."""
         self.check_open()
-        found = list(islice(self._matching(query or AuditQuery(), _seq(cursor)), limit + 1))
+        if newest_first:
+            rows = self._backwards(self._head().seq + 1 if cursor is None else _seq(cursor))
+        else:
+            rows = (row for _, row in self._rows.records.scan(_seq(cursor), after=True))
+        found = list(islice(_matching(query or AuditQuery(), rows), limit + 1))
         following = str(found[limit - 1].seq) if len(found) > limit else None
         return Page(items=tuple(found[:limit]), cursor=following)
 
@@ -66,11 +74,19 @@ class MemoryAuditLog(Lifecycle):
     def _head(self) -> AuditHead:
         return self._rows.heads.get(self._chain.stream) or self._chain.empty()
 
-    def _matching(self, query: AuditQuery, seq: int) -> Iterator[AuditRecord]:
-        for _, row in self._rows.records.scan(seq, after=True):
-            record = msgspec.msgpack.decode(row, type=AuditRecord)
-            if _matches(query, record.entry):
-                yield record
+    def _backwards(self, before: int) -> Iterator[bytes]:
+        """Rows in descending ``seq``, which has no gap."""
+        for seq in range(min(before, self._head().seq + 1) - 1, 0, -1):
+            row = self._rows.records.get(seq)
+            if row is not None:
+                yield row
+
+
+def _matching(query: AuditQuery, rows: Iterable[bytes]) -> Iterator[AuditRecord]:
+    for row in rows:
+        record = msgspec.msgpack.decode(row, type=AuditRecord)
+        if _matches(query, record.entry):
+            yield record
 
 
 def _seq(cursor: str | None) -> int:

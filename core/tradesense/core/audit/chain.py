@@ -36,16 +36,25 @@ class AuditChain:
 
     def fault(self, head: AuditHead, record: AuditRecord) -> str:
         """Why ``record`` cannot be the one that follows ``head``; empty when it is."""
+        if record.seq <= head.seq:
+            return f"row {record.seq} stands where none can"
         if record.seq != head.seq + 1:
             return f"row {head.seq + 1} is missing"
         if not hmac.compare_digest(record.previous, head.hash):
             return f"row {record.seq} does not follow the row before it"
+        return "" if self.made(record) else f"row {record.seq} was changed"
+
+    def made(self, record: AuditRecord) -> bool:
+        """Whether ``record`` is as this chain's key has made it, whatever stands before it."""
         expected = self._digest(record.previous, record.seq, record.at, record.entry)
-        if not hmac.compare_digest(record.hash, expected):
-            return f"row {record.seq} was changed"
-        return ""
+        return hmac.compare_digest(record.hash, expected)
 
     def _digest(self, previous: bytes, seq: int, at: datetime, entry: AuditEntry) -> bytes:
         place = (self.stream, seq, at.isoformat(timespec="microseconds"))
         message = previous + msgspec.json.encode((place, entry), order="deterministic")
         return hmac.new(self._key, message, hashlib.sha256).digest()
+
+
+def head_of(record: AuditRecord) -> AuditHead:
+    """The head that a chain has once ``record`` is its last."""
+    return AuditHead(stream=record.stream, seq=record.seq, hash=record.hash)

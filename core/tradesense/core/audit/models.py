@@ -61,7 +61,7 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a chain ends. Kept elsewhere, it proves that the tail was not cut off."""
+    """Where a chain ends. Kept elsewhere, as an anchor, it proves that the tail was not cut off."""
 
     stream: str
     seq: int
@@ -83,4 +83,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     checked: int
     first_bad_seq: int | None = None
+    """The first row that is wrong or missing; 0 where the head itself cannot be read."""
     reason: str = ""
+    anchored: int = 0
+    """The last row that an anchor vouches for; 0 without one, and then nobody can tell whether the tail was cut."""

@@ -23,11 +23,20 @@ class AuditLog(Protocol):
         ...
 
     async def read(
-        self, query: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: AuditQuery | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
     ) -> Page[AuditRecord]:
-        """Matching records in ascending ``seq``, ``limit`` (1 to 1000) a page.
+        """Matching records in ascending ``seq``, or descending with ``newest_first``, ``limit`` (1 to 1000) a page.
+
+        A cursor is for reading on in the order that it was given out in. A page ends before a record that cannot be
+        read any more, or that is found under what it does not say.
 
         :raises AuditUnavailable: the log cannot be read.
+        :raises AuditChainBroken: such a record would be the first of the page.
         """
         ...
 
@@ -35,5 +44,6 @@ class AuditLog(Protocol):
         """The end of the chain: ``seq`` 0 and 32 zero bytes while it is empty.
 
         :raises AuditUnavailable: the log cannot be read.
+        :raises AuditChainBroken: what is stored of the head is no head; ``seq`` is 0.
         """
         ...

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 
-from tradesense.core.audit.chain import AuditChain
+from tradesense.core.audit import verification
+from tradesense.core.audit.chain import AuditChain, head_of
 from tradesense.core.audit.models import Actor, AuditEntry, AuditHead, AuditQuery, AuditRecord, Outcome, Verification
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.errors import Denied, TradeSenseError
-from tradesense.core.paging import MAX_PAGE, Page
+from tradesense.core.errors import AuditChainBroken, Denied, TradeSenseError
+from tradesense.core.paging import Page
 from tradesense.core.transactions import Transactions
 
 
@@ -25,6 +26,8 @@ class Event:
     actor: Actor
     correlation_id: str = ""
     detail: dict[str, str] = field(default_factory=dict[str, str])
+    unchanged: bool = False
+    """Set by the body of a joined change that found nothing to do: then there is no row."""
 
     def entry(self, outcome: Outcome) -> AuditEntry:
         """The entry that records this event with ``outcome``."""
@@ -74,7 +77,8 @@ class AuditTrail:
         try:
             async with self._transactions.begin():
                 yield
-                await self._log.append(event.entry(Outcome.SUCCEEDED))
+                if not event.unchanged:
+                    await self._log.append(event.entry(Outcome.SUCCEEDED))
         except Denied:
             # The rolled-back transaction took the row with it; the refusal itself is worth one.
             await self._log.append(event.entry(Outcome.DENIED))
@@ -92,48 +96,41 @@ class AuditTrail:
         await self._log.append(event.entry(Outcome.SUCCEEDED))
 
     async def read(
-        self, query: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: AuditQuery | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
     ) -> Page[AuditRecord]:
-        """A page of the trail, oldest first.
+        """A page of the trail, oldest first unless ``newest_first``. Every record is proved to be ours.
+
+        That a record is missing is for :meth:`verify` to find.
+
+        :raises AuditUnavailable: the log cannot be read.
+        :raises AuditChainBroken: a record was changed, or never was ours.
+        """
+        page = await self._log.read(query, cursor=cursor, limit=limit, newest_first=newest_first)
+        for record in page.items:
+            if not self._chain.made(record):
+                raise AuditChainBroken(f"row {record.seq} was changed", seq=record.seq)
+        return page
+
+    async def head(self) -> AuditHead:
+        """Where the trail ends, by its last record, which is proved to be ours: fit to be kept as an anchor.
+
+        :raises AuditUnavailable: the log cannot be read.
+        :raises AuditChainBroken: the last record was changed, or never was ours.
+        """
+        last = await self.read(limit=1, newest_first=True)
+        return head_of(last.items[0]) if last.items else self._chain.empty()
+
+    async def verify(self, anchors: Iterable[AuditHead] = ()) -> Verification:
+        """Check every link, the stored head, and the heads that were kept outside, in any order.
 
         :raises AuditUnavailable: the log cannot be read.
         """
-        return await self._log.read(query, cursor=cursor, limit=limit)
-
-    async def verify(self, anchor: AuditHead | None = None) -> Verification:
-        """Check every link, the stored head, and ``anchor`` where one was kept outside.
-
-        :raises AuditUnavailable: the log cannot be read.
-        """
-        stored = await self._log.head()
-        head, cursor = self._chain.empty(), None
-        while True:
-            page = await self._log.read(cursor=cursor, limit=MAX_PAGE)
-            for record in page.items:
-                if record.seq > stored.seq:
-                    break  # appended since the head was read
-                if fault := self._chain.fault(head, record):
-                    return _broken(head.seq, head.seq + 1, fault)
-                head = AuditHead(stream=record.stream, seq=record.seq, hash=record.hash)
-                if anchor and anchor.seq == head.seq and anchor.hash != head.hash:
-                    return _broken(head.seq, head.seq, f"row {head.seq} is not the one that was anchored")
-            cursor = page.cursor
-            if cursor is None or head.seq >= stored.seq:
-                break
-        if head != stored:
-            return _broken(head.seq, head.seq + 1, f"the trail ends at row {head.seq}, its head says {stored.seq}")
-        if anchor and anchor.seq > head.seq:
-            return _broken(head.seq, head.seq + 1, f"the trail ends at row {head.seq}, its anchor says {anchor.seq}")
-        return Verification(ok=True, checked=head.seq)
-
-
-def _broken(checked: int, seq: int, reason: str) -> Verification:
-    return Verification(ok=False, checked=checked, first_bad_seq=seq, reason=reason)
-
-
-def head_of(record: AuditRecord) -> AuditHead:
-    """The head that a chain has once ``record`` is its last."""
-    return AuditHead(stream=record.stream, seq=record.seq, hash=record.hash)
+        return await verification.verify(self._log, self._chain, anchors)
 
 
 def encode_entry(entry: AuditEntry) -> bytes:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from tradesense.core.audit.chain import GENESIS, AuditChain
+from tradesense.core.audit.chain import GENESIS, AuditChain, head_of
 from tradesense.core.audit.models import Actor, AuditEntry, AuditQuery, AuditRecord, Outcome
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.audit.service import head_of
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import AuditUnavailable
 from tradesense.core.testing.base import Contract, Joined, Make, every, fresh, joined, opened, requires, together
@@ -131,6 +130,26 @@ class AuditLogContract(Contract):
                 assert (first.cursor is None) == (limit >= 7), "there is a cursor exactly when more records follow"
                 assert await _all(log, limit=limit) == records
 
+    async def test_the_newest_come_first_when_that_is_asked(self, adapter: Make[AuditLog]) -> None:
+        async with opened(adapter()) as log:
+            assert (await log.read(newest_first=True)).items == ()
+            records = [await log.append(an_entry(action=f"contract.{number % 2}")) for number in range(7)]
+            for limit in (1, 3, 7, 1000):
+                first = await log.read(limit=limit, newest_first=True)
+                assert list(first.items) == records[::-1][:limit]
+                assert (first.cursor is None) == (limit >= 7), "there is a cursor exactly when more records follow"
+                assert await _all(log, limit=limit, newest_first=True) == records[::-1]
+            odd = AuditQuery(action="contract.1")
+            assert await _all(log, odd, limit=2, newest_first=True) == records[1::2][::-1]
+
+    async def test_a_record_appended_while_one_reads_from_the_end_is_not_read(self, adapter: Make[AuditLog]) -> None:
+        async with opened(adapter()) as log:
+            records = [await log.append(an_entry()) for _ in range(4)]
+            page = await log.read(limit=2, newest_first=True)
+            await log.append(an_entry())
+            rest = await every(lambda cursor: log.read(cursor=cursor or page.cursor, limit=1, newest_first=True))
+            assert [*page.items, *rest] == records[::-1]
+
     async def test_a_record_appended_while_one_reads_comes_last(self, adapter: Make[AuditLog]) -> None:
         async with opened(adapter()) as log:
             records = [await log.append(an_entry()) for _ in range(4)]
@@ -227,8 +246,10 @@ async def _write(log: AuditLog, unit: Transactions, entry: AuditEntry, *, lost: 
         await log.append(entry)
 
 
-async def _all(log: AuditLog, query: AuditQuery | None = None, *, limit: int = 1000) -> list[AuditRecord]:
-    return await every(lambda cursor: log.read(query, cursor=cursor, limit=limit))
+async def _all(
+    log: AuditLog, query: AuditQuery | None = None, *, limit: int = 1000, newest_first: bool = False
+) -> list[AuditRecord]:
+    return await every(lambda cursor: log.read(query, cursor=cursor, limit=limit, newest_first=newest_first))
 
 
 async def _holds(log: AuditLog, chain: AuditChain) -> list[AuditRecord]:
