@@ -27,6 +27,7 @@ from tradesense.core.telemetry.service import HealthService
 from tradesense.core.transactions import Transactions
 from tradesense.entrypoints import parts
 from tradesense.entrypoints.adapters import Adapters
+from tradesense.entrypoints.anchors import Anchors
 from tradesense.entrypoints.services import Services
 from tradesense.plugins.manager import Plugins, load
 from tradesense.settings.schema import Settings
@@ -69,6 +70,7 @@ class Platform(containers.DeclarativeContainer):
     breached, messenger = chosen("identity.breached"), chosen("identity.messenger")
     accounts = identity(Accounts, hasher=hasher, breached=breached, jobs=jobs, messenger=messenger)
     tokens = identity(Tokens, signer=signer, random=random)
+    anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
     sessions = identity(Sessions, hasher=hasher, signer=signer, throttle=throttle, telemetry=telemetry, random=random)
 
 

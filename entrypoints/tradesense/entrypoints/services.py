@@ -23,6 +23,7 @@ from tradesense.core.secrets.service import Secrets
 from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Scrapable
 from tradesense.core.telemetry.service import FanOut, HealthService
 from tradesense.core.transactions import Transactions
+from tradesense.entrypoints.anchors import Anchors
 from tradesense.plugins.manager import Plugins
 from tradesense.settings.schema import Settings
 
@@ -40,6 +41,7 @@ class Services:
     ids: Ids
     transactions: Transactions
     trail: AuditTrail
+    anchors: Anchors
     accounts: Accounts
     sessions: Sessions
     tokens: Tokens

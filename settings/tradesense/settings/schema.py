@@ -113,6 +113,9 @@ class AuditSettings(Section, frozen=True, kw_only=True):
     """Who keeps the trail: an ``AuditLog``."""
     key: Secret = Secret("")
     """At least 32 bytes that the hash chain is made with."""
+    anchor_file: str = ""
+    """A file outside the database that is told every minute where the trail ends, for a trail that is kept; none when
+    empty."""
 
 
 class JobsSettings(Section, frozen=True, kw_only=True):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tradesense.entrypoints.cli.failures import FAILED
-from tradesense.entrypoints.cli.output import output_option, show_one, show_rows
-from tradesense.entrypoints.cli.session import pages, work
+from tradesense.entrypoints.cli.output import output_option, safe, show_one, show_rows
+from tradesense.entrypoints.cli.session import work
 
 if TYPE_CHECKING:
     from tradesense.core.audit.models import AuditRecord, Verification
@@ -31,14 +30,20 @@ def audit() -> None:
 def tail(lines: int, action: str, actor_id: str, subject: str, output: str) -> None:
     """Print the last records, the newest at the end."""
     from tradesense.core.audit.models import AuditQuery  # noqa: PLC0415  # heavy: `--help` need not pay for it
+    from tradesense.core.paging import MAX_PAGE  # noqa: PLC0415  # as above
 
     query = AuditQuery(action=action, actor_id=actor_id, subject=subject)
 
-    async def read(services: Services) -> deque[AuditRecord]:
-        last: deque[AuditRecord] = deque(maxlen=lines)
-        async for record in pages(partial(services.trail.read, query)):
-            last.append(record)
-        return last
+    async def read(services: Services) -> list[AuditRecord]:
+        found: list[AuditRecord] = []
+        cursor: str | None = None
+        while len(found) < lines:
+            limit = min(lines - len(found), MAX_PAGE)
+            page = await services.trail.read(query, cursor=cursor, limit=limit, newest_first=True)
+            found.extend(page.items)
+            if (cursor := page.cursor) is None:
+                break
+        return found[::-1]
 
     rows = [
         {
@@ -58,17 +63,26 @@ def tail(lines: int, action: str, actor_id: str, subject: str, output: str) -> N
 
 
 @audit.command()
+@click.option(
+    "--anchor",
+    "anchors",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Anchors to check against, besides those of audit.anchor_file. Can be given again.",
+)
 @output_option
 @click.pass_context
-def verify(ctx: click.Context, output: str) -> None:
-    """Check every link of the trail's hash chain; exit 1 if one does not hold."""
+def verify(ctx: click.Context, anchors: tuple[Path, ...], output: str) -> None:
+    """Check every link of the trail's hash chain, and its anchors; exit 1 if one does not hold."""
 
     async def check(services: Services) -> Verification:
-        return await services.trail.verify()
+        return await services.anchors.verify(*anchors)
 
     found = work(check)
+    anchored = {"anchored": found.anchored} if found.anchored else {}
     bad = {} if found.ok else {"first_bad_seq": found.first_bad_seq, "reason": found.reason}
-    show_one({"ok": found.ok, "checked": found.checked, **bad}, output)
+    show_one({"ok": found.ok, "checked": found.checked, **anchored, **bad}, output)
     if not found.ok:
-        click.echo(f"error: the audit trail does not hold: {found.reason}", err=True)
+        click.echo(f"error: the audit trail does not hold: {safe(found.reason)}", err=True)
         ctx.exit(FAILED)
