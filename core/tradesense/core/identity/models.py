@@ -90,6 +90,8 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     user: User
     session: Session
     token: Secret
+    pair: TokenPair | None = None
+    """The first pair of tokens, where they were asked for."""
 
 
 class TokenPair(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from tradesense.core.ambient import Clock, Ids, Random
-from tradesense.core.audit.models import Actor, Outcome
+from tradesense.core.audit.models import WORKER, Actor, Outcome
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.cache.limits import Throttle
 from tradesense.core.cache.models import Limit
@@ -36,7 +36,7 @@ from tradesense.core.identity.models import (
 )
 from tradesense.core.identity.permissions import permissions_of
 from tradesense.core.identity.ports import IdentityStore, PasswordHasher, TokenSigner
-from tradesense.core.identity.tokens import digest, mint
+from tradesense.core.identity.tokens import Tokens, digest, mint
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.instruments import LOGINS
 from tradesense.core.telemetry.ports import Telemetry
@@ -87,12 +87,20 @@ class Sessions:
         self._endings = 0
 
     async def login(
-        self, email: str, password: Secret, *, client: Client, actor: Actor, correlation_id: str = ""
+        self,
+        email: str,
+        password: Secret,
+        *,
+        client: Client,
+        actor: Actor,
+        correlation_id: str = "",
+        tokens: Tokens | None = None,
     ) -> Login:
         """Check the password and begin a session with a fresh id (ASVS 7.2.4).
 
         The work is the same for an unknown, a disabled and a known account: one verification, always (ASVS 6.3.8).
 
+        :param tokens: issue the session's first pair as part of the same change.
         :raises CredentialsRefused: for whatever reason.
         :raises LimitExceeded: too many attempts for this account or from this address.
         """
@@ -119,6 +127,8 @@ class Sessions:
                 await self._strengthen(user, stronger)
                 event.detail["rehashed"] = "yes"
             await self._store.sessions.add(login.session)
+            if tokens is not None:
+                login = replace(login, pair=await tokens.issue(login.session))
         self._telemetry.bind(LOGINS, ("succeeded",))(1)
         return login
 
@@ -161,14 +171,21 @@ class Sessions:
         self._forget(lambda known: known.user_id == principal.user_id)
 
     async def sweep(self) -> int:
-        """Remove sessions that have ended by time; returns how many."""
+        """Remove sessions that have ended by time; returns how many. A batch and its row are one transaction."""
         now = self._clock.now()
         removed = 0
-        while True:
-            batch = await self._store.sessions.sweep(now, now - timedelta(seconds=self._policy.session_idle))
+        while batch := await self._sweep(now):
             removed += batch
-            if batch == 0:
-                return removed
+        return removed
+
+    async def _sweep(self, now: datetime) -> int:
+        event = Event("identity.sweep", "", WORKER)
+        # Where the store joins no transaction of ours, the row follows: what had ended by itself was nobody's wish.
+        async with self._trail.change(event, joined=True):
+            removed = await self._store.sessions.sweep(now, now - timedelta(seconds=self._policy.session_idle))
+            event.detail["removed"] = str(removed)
+            event.unchanged = removed == 0
+        return removed
 
     async def _count(self, account: str, address: str) -> None:
         policy = self._policy

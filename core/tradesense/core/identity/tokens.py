@@ -54,7 +54,7 @@ class Tokens:
         self._joined = joined
 
     async def issue(self, session: Session) -> TokenPair:
-        """The first pair of a session."""
+        """The first pair of a session, or the next. The change that it is part of has the row."""
         now = self._clock.now()
         refresh = mint(self._random)
         await self._store.refresh_tokens.add(

@@ -128,10 +128,15 @@ async def login(data: JSONBody[LoginBody]) -> Response[LoginAnswer]:
     if by_cookie:
         await csrf.check_before_login(here)
     done = await here.services.sessions.login(
-        data.email, data.password, client=here.client, actor=here.actor, correlation_id=here.correlation_id
+        data.email,
+        data.password,
+        client=here.client,
+        actor=here.actor,
+        correlation_id=here.correlation_id,
+        tokens=None if by_cookie else here.services.tokens,
     )
-    if not by_cookie:
-        return Response(_by_token(done, await here.services.tokens.issue(done.session)))
+    if done.pair is not None:
+        return Response(_by_token(done, done.pair))
     await _end_session_before(here)
     answer = LoginAnswer(user=view(done.user), csrf_token=here.services.csrf.issue(done.session.id))
     return Response(answer, cookies=[cookies.session(here, done.token), cookies.no_visit(here)])
