@@ -19,6 +19,9 @@ from tradesense.core.audit.service import AuditTrail
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import AuditUnavailable, DatabaseUnavailable, LocksUnavailable
+from tradesense.core.flags.models import Flag
+from tradesense.core.flags.ports import FlagStore
+from tradesense.core.flags.service import Flags
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.models import Status
 from tradesense.core.testing import eventually
@@ -84,6 +87,24 @@ async def test_a_locked_file_is_told_and_can_be_read_meanwhile(sqlite_url, locke
                 assert (await store.get("ui.theme")).value == "dark"
         assert "busy_timeout" in refused.value.mend
         await store.put("ui.theme", "light")
+
+
+async def test_an_audited_change_of_a_locked_file_waits_once(sqlite_url, locked):
+    lent = platform()
+    wait = 2.0
+    async with (
+        sql(Transactions, sqlite_url, lent, busy_timeout=wait) as unit,
+        sql(AuditLog, sqlite_url, lent) as log,
+        sql(FlagStore, sqlite_url, lent) as store,
+    ):
+        trail = AuditTrail(log=log, chain=lent.chain, transactions=unit)
+        flags = Flags(store=store, trail=trail, clock=lent.clock, joined=True)
+        flag = Flag(key="x", variants={"on": True, "off": False}, default_variant="on")
+        with locked(sqlite_url):
+            async with asyncio.timeout(2 * wait):
+                with pytest.raises(DatabaseUnavailable, match="database is locked"):
+                    await flags.put(flag, actor=WORKER)
+        assert (await flags.put(flag, actor=WORKER)).revision == 1
 
 
 async def test_a_full_disk_is_told_and_loses_nothing(sqlite_url):

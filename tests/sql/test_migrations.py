@@ -17,10 +17,14 @@ from sqldatabases import sql
 from tradesense.adapters.sql import _schema
 from tradesense.adapters.sql._tables import metadata
 from tradesense.adapters.sql._url import parsed
-from tradesense.adapters.sql.migrations import _connected, alembic_config, current, head, upgrade
+from tradesense.adapters.sql.migrations import _connected, alembic_config, current, head, upgrade, waiting
+from tradesense.adapters.sql.migrations.waiting import turn
 from tradesense.core.errors import ConfigurationError, DatabaseUnavailable
 from tradesense.core.sensitive import Secret
+from tradesense.core.testing import eventually
 from tradesense.core.transactions import Transactions
+from tradesense.entrypoints.database import upgrade_database
+from tradesense.settings.schema import Settings
 
 MIGRATE = """
 import asyncio, sys
@@ -51,7 +55,7 @@ async def test_migrations_make_the_tables_that_the_adapters_use(empty_url):
         return compare_metadata(context, metadata)
 
     await upgrade(Secret(empty_url))
-    async with _connected(parsed(Secret(empty_url)), "rw") as connection:
+    async with _connected(parsed(Secret(empty_url)), "rw", 5.0) as connection:
         assert await connection.run_sync(differences) == []
 
 
@@ -102,9 +106,49 @@ def test_a_start_does_not_make_a_file(tmp_path):
     assert not (tmp_path / "absent.db").exists()
 
 
+async def test_where_there_is_nothing_to_do_nothing_is_locked(sqlite_url, locked):
+    with locked(sqlite_url):
+        async with asyncio.timeout(5):
+            assert await upgrade(Secret(sqlite_url), busy_timeout=30) == []
+
+
+async def test_a_writer_is_waited_for_as_long_as_settings_say_and_it_is_told(tmp_path, locked, caplog):
+    url = f"sqlite:///{tmp_path}/empty.db"
+    section = {"url": Secret(url), "busy_timeout": 1.5}
+    with locked(url):
+        async with asyncio.timeout(15):
+            with pytest.raises(DatabaseUnavailable, match="database is locked") as refused:
+                await upgrade_database(Settings(adapters={"database": section}))
+    assert "database.busy_timeout" in refused.value.mend
+    assert "waiting up to 1.5 s" in caplog.text
+    assert await upgrade(Secret(url)) == list(_schema.REVISIONS)
+
+
+async def test_another_migration_is_waited_for_longer_than_a_writer(tmp_path, caplog):
+    path = tmp_path / "empty.db"
+
+    async def waits():
+        """The one who waits says so."""
+        return f"another process migrates SQLite at {path}" in caplog.text
+
+    async with turn(path, "the other"):
+        upgrading = asyncio.create_task(upgrade(Secret(f"sqlite:///{path}"), busy_timeout=0.1))
+        await eventually(waits, seconds=10)
+        assert not upgrading.done()
+    assert await upgrading == list(_schema.REVISIONS)
+
+
+async def test_a_migration_that_does_not_end_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.1)
+    path = tmp_path / "empty.db"
+    async with turn(path, "the other"):
+        with pytest.raises(DatabaseUnavailable, match="another process has been migrating it"):
+            await upgrade(Secret(f"sqlite:///{path}"))
+
+
 async def test_tables_of_a_later_release_are_refused(database_url):
     url = parsed(Secret(database_url))
-    async with _connected(url, "rw") as connection:
+    async with _connected(url, "rw", 5.0) as connection:
         await connection.execute(update(_schema.version_table).values(version_num="9999_later"))
         await connection.commit()
     for attempt in (_open(database_url), upgrade(Secret(database_url))):

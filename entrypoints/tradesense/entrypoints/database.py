@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 from tradesense.core.sensitive import Secret
 from tradesense.settings.schema import Settings
@@ -22,7 +23,7 @@ async def upgrade_database(settings: Settings) -> list[str]:
     :raises ConfigurationError: the URL cannot be used, or the schema is a newer release's.
     :raises DatabaseUnavailable: the database did not answer.
     """
-    applied: list[str] = await importlib.import_module(MIGRATIONS).upgrade(_url(settings))
+    applied: list[str] = await importlib.import_module(MIGRATIONS).upgrade(**_place(settings))
     return applied
 
 
@@ -33,9 +34,12 @@ async def current_database(settings: Settings) -> tuple[str | None, str]:
     :raises DatabaseUnavailable: the database did not answer.
     """
     migrations = importlib.import_module(MIGRATIONS)
-    return await migrations.current(_url(settings)), migrations.head()
+    return await migrations.current(**_place(settings)), migrations.head()
 
 
-def _url(settings: Settings) -> Secret:
-    value = settings.adapters.get("database", {}).get("url", "")
-    return value if isinstance(value, Secret) else Secret(str(value))
+def _place(settings: Settings) -> dict[str, Any]:
+    """Where the database is, and how long to wait for another writer if a setting says so."""
+    section = settings.adapters.get("database", {})
+    value = section.get("url", "")
+    url = value if isinstance(value, Secret) else Secret(str(value))
+    return {"url": url, **({"busy_timeout": section["busy_timeout"]} if "busy_timeout" in section else {})}

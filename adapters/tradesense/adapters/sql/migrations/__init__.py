@@ -20,29 +20,29 @@ from sqlalchemy.pool import NullPool
 from tradesense.adapters.sql import _postgresql, _schema, _sqlite
 from tradesense.adapters.sql._errors import translated
 from tradesense.adapters.sql._url import ORIGIN, parsed
+from tradesense.adapters.sql.migrations.waiting import PATIENCE, PAUSE, told, turn
+from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.sensitive import Secret
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-PATIENCE: Final = 60.0
-"""Seconds to wait for another process that migrates the same database."""
-
 CONNECT_SECONDS: Final = 10.0
-PAUSE: Final = 0.05
 OWNER_ONLY: Final = 0o600
+BUSY_TIMEOUT: Final = SqlSettings().busy_timeout
 
 LOCK: Final = 0x7472_6164_6573
 """The advisory lock of everyone who migrates a TradeSense database on PostgreSQL."""
 
 
-async def upgrade(url: Secret) -> list[str]:
+async def upgrade(url: Secret, *, busy_timeout: float = BUSY_TIMEOUT) -> list[str]:
     """Bring the database at ``url`` to :func:`head`; returns the revisions that were applied, oldest first.
 
-    All of them are applied in one transaction. Of processes that start at once, one migrates and the others find
-    nothing left to do. A missing SQLite file is made, with its folder, for its owner alone.
+    Where there is nothing to do, nothing is locked. Else all are applied in one transaction. Of processes that start at
+    once, one migrates and the others wait for it. A missing SQLite file is made, with its folder, for its owner alone.
 
+    :param busy_timeout: seconds to wait for a writer of the same SQLite file that does not migrate it.
     :raises ConfigurationError: the URL cannot be used, or the tables are of a release that is not known here.
     :raises DatabaseUnavailable: the database did not answer, or another process did not finish in time.
     """
@@ -50,28 +50,32 @@ async def upgrade(url: Secret) -> list[str]:
     if place.drivername == "sqlite":
         if _throwaway(place):
             return []  # its tables are made whenever it is opened
-        _touch(Path(place.database or ""))
-    async with _connected(place, "rwc") as connection:
-        with translated(_name(place)):
-            await _alone(connection)
-            if await _known(connection, _name(place)) == head():
+        _touch(_path(place))
+    name = _name(place)
+    with translated(name):
+        async with _connected(place, "rw", busy_timeout) as connection:
+            if _known(await _schema.current(connection), name) == head():
+                return []
+        async with _turn(place, name), _connected(place, "rwc", busy_timeout) as connection:
+            await _begun(connection, name, busy_timeout)
+            if await _revision(connection, name) == head():
                 return []
             applied = await connection.run_sync(_apply)
             await connection.commit()
     return applied
 
 
-async def current(url: Secret) -> str | None:
+async def current(url: Secret, *, busy_timeout: float = BUSY_TIMEOUT) -> str | None:
     """The revision of the tables at ``url``; ``None`` where there are none yet.
 
     :raises ConfigurationError: the URL cannot be used.
     :raises DatabaseUnavailable: the database did not answer.
     """
     place = parsed(url)
-    if place.drivername == "sqlite" and (_throwaway(place) or not _there(Path(place.database or ""))):
+    if place.drivername == "sqlite" and (_throwaway(place) or not _there(_path(place))):
         return None
-    async with _connected(place, "rw") as connection:
-        with translated(_name(place)):
+    with translated(_name(place)):
+        async with _connected(place, "rw", busy_timeout) as connection:
             return await _schema.current(connection)
 
 
@@ -100,12 +104,11 @@ def _apply(connection: Connection) -> list[str]:
 
 
 @asynccontextmanager
-async def _connected(url: URL, mode: str) -> AsyncGenerator[AsyncConnection]:
-    with translated(_name(url)):
-        engine = _engine(url, mode)
+async def _connected(url: URL, mode: str, busy_timeout: float) -> AsyncGenerator[AsyncConnection]:
+    engine = _engine(url, mode, busy_timeout)
     try:
-        with translated(_name(url)):
-            connection = await _first(engine)
+        with told(f"{_name(url)} does not answer yet", busy_timeout if url.drivername == "sqlite" else CONNECT_SECONDS):
+            connection = await _first(engine, busy_timeout)
         try:
             yield connection
         finally:
@@ -114,10 +117,10 @@ async def _connected(url: URL, mode: str) -> AsyncGenerator[AsyncConnection]:
         await engine.dispose()
 
 
-async def _first(engine: AsyncEngine) -> AsyncConnection:
-    """Connect. A file that another process just makes is locked for a moment, which SQLite does not wait for."""
+async def _first(engine: AsyncEngine, seconds: float) -> AsyncConnection:
+    """Connect. To turn write-ahead logging on takes a lock that SQLite does not wait for."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
+    deadline = loop.time() + seconds
     while True:
         try:
             return await engine.connect().start()
@@ -127,36 +130,55 @@ async def _first(engine: AsyncEngine) -> AsyncConnection:
         await asyncio.sleep(PAUSE)
 
 
-async def _alone(connection: AsyncConnection) -> None:
-    """Begin a transaction that no other migration runs beside."""
+@asynccontextmanager
+async def _turn(url: URL, name: str) -> AsyncGenerator[None]:
+    """No other migration of the same SQLite file; PostgreSQL takes turns by the lock of :func:`_begun`."""
+    if url.drivername == "sqlite":
+        async with turn(_path(url), name):
+            yield
+    else:
+        yield
+
+
+async def _begun(connection: AsyncConnection, name: str, busy_timeout: float) -> None:
+    """Begin a transaction that nobody else writes the tables beside."""
     if connection.dialect.name == "sqlite":
-        await connection.execute(text("BEGIN IMMEDIATE"))
+        with told(f"{name} is locked by another writer", busy_timeout):
+            await connection.execute(text("BEGIN IMMEDIATE"))
     else:
         await connection.execute(select(func.set_config("lock_timeout", f"{PATIENCE:.0f}s", True)))
-        await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        with told(f"another process migrates {name}", PATIENCE):
+            await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
-async def _known(connection: AsyncConnection, name: str) -> str | None:
-    """The revision of the tables; those that a later release made are refused."""
+async def _revision(connection: AsyncConnection, name: str) -> str | None:
+    """The revision of the tables, read inside a transaction."""
     attempt = await connection.begin_nested()  # asking for a table that is absent ends a transaction on PostgreSQL
     try:
-        found = await _schema.current(connection)
+        return _known(await _schema.current(connection), name)
     finally:
         await attempt.rollback()
-    if found is not None and found not in _schema.REVISIONS:
+
+
+def _known(revision: str | None, name: str) -> str | None:
+    """``revision``; one that a later release made is refused."""
+    if revision is not None and revision not in _schema.REVISIONS:
         raise ConfigurationError(
-            f"{name} has tables of revision {found}, which this release does not know",
+            f"{name} has tables of revision {revision}, which this release does not know",
             origin=ORIGIN,
             mend="run the release that made them, or a later one",
         )
-    return found
+    return revision
 
 
-def _engine(url: URL, mode: str) -> AsyncEngine:
+def _engine(url: URL, mode: str, busy_timeout: float) -> AsyncEngine:
     if url.drivername == "sqlite":
-        path = Path(url.database or "")
-        return _sqlite.engine_for(path, mode, busy_timeout=PATIENCE, poolclass=NullPool)
+        return _sqlite.engine_for(_path(url), mode, busy_timeout=busy_timeout, poolclass=NullPool)
     return _postgresql.engine_for(url, connect_timeout=CONNECT_SECONDS, statement_timeout=None, poolclass=NullPool)
+
+
+def _path(url: URL) -> Path:
+    return Path(url.database or "")
 
 
 def _touch(path: Path) -> None:
