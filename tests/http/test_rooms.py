@@ -17,6 +17,9 @@ from tradesense.entrypoints.http.app import create_app
 from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.secrets import _shown
 
+INVALID_PARAMETER = "urn:tradesense:problem:invalid-parameter"
+LISTS = ["secrets", "users", "flags", "settings", "audit"]
+
 
 @pytest.fixture
 def name():
@@ -35,8 +38,10 @@ def test_a_secret_is_written_read_and_deleted(admin, name):
     assert read.headers["cache-control"] == "no-store"
     assert admin.get(path, params={"version": 1}).json()["value"] == "first"
     assert admin.get(path, params={"version": 9}).status_code == 404
-    assert admin.get(path, params={"version": 0}).status_code == 404
-    assert admin.get(path, params={"version": "one"}).status_code == 400
+    for version in (0, -1, "one", "1.5", 2**31, 2**63, 2**64, "1" * 5000):
+        refused = admin.get(path, params={"version": version})
+        assert (refused.status_code, refused.json()["type"]) == (400, INVALID_PARAMETER), version
+        assert refused.json()["errors"][0]["path"] == "version"
     assert admin.delete(path).status_code == 204
     assert admin.get(path).status_code == 404
     assert admin.delete(path).status_code == 404
@@ -64,6 +69,44 @@ def test_paths_are_listed_a_page_at_a_time(admin, name):
     second = admin.get("/api/v1/secrets", params={"prefix": f"{name}/", "limit": 3, "cursor": first["cursor"]}).json()
     assert first["items"] + second["items"] == [f"{name}/s{number}" for number in range(5)]
     assert second["cursor"] is None
+
+
+@pytest.mark.parametrize("room", LISTS)
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "1e9", "1.5", "ten", "", " 5", "0x5", "9" * 400])
+def test_a_limit_is_a_whole_number_from_1_to_1000(admin, room, limit):
+    answer = admin.get(f"/api/v1/{room}", params={"limit": limit})
+    assert (answer.status_code, answer.json()["type"]) == (400, INVALID_PARAMETER)
+    assert answer.json()["errors"][0]["path"] == "limit"
+
+
+@pytest.mark.parametrize("room", LISTS)
+def test_a_page_has_1_to_1000_items(admin, room):
+    assert len(admin.get(f"/api/v1/{room}", params={"limit": 1}).json()["items"]) <= 1
+    assert admin.get(f"/api/v1/{room}", params={"limit": 1000}).status_code == 200
+
+
+@pytest.mark.parametrize("room", LISTS)
+@pytest.mark.parametrize(
+    "cursor", ["", "\0", "a\0b", "a\n", "\u00e9", "!!!", "../..", "x y", "%", "~" * 513, "a" * 20_000]
+)
+def test_a_cursor_that_the_list_did_not_give_out_is_400(admin, room, cursor):
+    answer = admin.get(f"/api/v1/{room}", params={"cursor": cursor})
+    assert answer.status_code in ({400, 414} if len(cursor) > 8192 else {400})
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("secrets", "prefix"), ("settings", "prefix"), ("users", "role"), ("audit", "subject")]
+)
+def test_what_is_looked_for_is_text_without_control_characters(admin, path, name):
+    for text in ("\0", "a\0", "a\n", "\x7f"):
+        assert admin.get(f"/api/v1/{path}", params={name: text}).status_code == 400
+
+
+def test_a_cursor_of_another_folder_is_400(admin, name):
+    admin.put(f"/api/v1/secrets/{name}/a", json={"value": "x"})
+    answer = admin.get("/api/v1/secrets", params={"prefix": f"{name}/", "cursor": "elsewhere/a"})
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:tradesense:problem:invalid-input")
 
 
 def test_a_value_that_is_no_text_comes_as_base64():
@@ -271,6 +314,7 @@ def test_health_tells_one_word_to_anyone_and_the_rest_to_who_may_know(anyone, ad
 
 class Check:
     name = "thing"
+    essential = True
 
     def __init__(self):
         self.status = Status.UP

@@ -581,6 +581,15 @@ class TestChangesItsName(Checks):
             self.name = f"check {id(self)}"
 
 
+class TestDoesNotSayWhatItsOutageMeans(Checks):
+    caught_by = ("test_a_check_says_whether_it_is_essential",)
+
+    class Check(NullHealthCheck):
+        def __init__(self):
+            super().__init__()
+            self.essential = None
+
+
 class TestIsAlwaysWell(Checks):
     caught_by = ("test_what_does_not_answer_is_down_and_nothing_is_raised",)
 

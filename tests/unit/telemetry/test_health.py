@@ -12,8 +12,9 @@ from tradesense.core.telemetry.service import HealthService
 
 
 class Fixed:
-    def __init__(self, name, status, detail=""):
+    def __init__(self, name, status, detail="", *, essential=True):
         self.name = name
+        self.essential = essential
         self._health = Health(name=name, status=status, detail=detail)
 
     async def check(self):
@@ -23,7 +24,8 @@ class Fixed:
 class Hanging:
     name = "hanging"
 
-    def __init__(self):
+    def __init__(self, *, essential=True):
+        self.essential = essential
         self.cancelled = False
 
     async def check(self):
@@ -36,6 +38,8 @@ class Hanging:
 
 class Meeting:
     """Answers only when all of its party are being asked at once."""
+
+    essential = True
 
     def __init__(self, name, barrier):
         self.name = name
@@ -60,6 +64,28 @@ async def test_the_report_is_as_bad_as_the_worst_check(statuses, worst):
     report = await HealthService([Fixed(f"check {i}", status) for i, status in enumerate(statuses)]).report()
     assert report.status is worst
     assert [health.status for health in report.checks] == statuses
+
+
+@pytest.mark.parametrize(
+    ("essential", "other", "whole"),
+    [
+        (Status.UP, Status.DOWN, Status.DEGRADED),
+        (Status.UP, Status.DEGRADED, Status.DEGRADED),
+        (Status.DEGRADED, Status.DOWN, Status.DEGRADED),
+        (Status.DOWN, Status.UP, Status.DOWN),
+        (Status.DOWN, Status.DOWN, Status.DOWN),
+    ],
+)
+async def test_F05_only_what_is_essential_brings_the_platform_down(essential, other, whole):
+    report = await HealthService([Fixed("e", essential), Fixed("o", other, essential=False)]).report()
+    assert report.status is whole
+    assert [health.status for health in report.checks] == [essential, other], "each is told as it is"
+
+
+async def test_F05_what_is_not_essential_and_does_not_answer_is_a_degradation(monkeypatch):
+    monkeypatch.setattr(service, "CHECK_SECONDS", 0.02)
+    report = await HealthService([Hanging(essential=False), Fixed("other", Status.UP)]).report()
+    assert (report.status, report.checks[0].status) == (Status.DEGRADED, Status.DOWN)
 
 
 async def test_the_checks_keep_their_order_and_their_detail():

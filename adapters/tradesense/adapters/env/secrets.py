@@ -10,8 +10,8 @@ from typing import Self
 from tradesense.adapters.env import _names
 from tradesense.adapters.env.settings import EnvSettings
 from tradesense.core.errors import AdapterClosed, SecretNotFound
-from tradesense.core.paging import Page
-from tradesense.core.secrets.models import StoredSecret
+from tradesense.core.paging import Page, check_cursor
+from tradesense.core.secrets.models import StoredSecret, check_path
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext
@@ -49,6 +49,7 @@ class EnvSecretStore:
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """See :meth:`SecretStore.list`."""
         self._check_open()
+        check_cursor(cursor, check_path, prefix=prefix)
         paths = sorted(path for path in self._paths() if path.startswith(prefix))
         first = 0 if cursor is None else bisect_right(paths, cursor)
         items = tuple(paths[first : first + limit])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from tradesense.core.identity.ports import (
     SessionRepository,
     UserRepository,
 )
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 
 LOOKED_AT = 5_000
 """Sessions that a sweep looks at before it lets other tasks run."""
@@ -84,6 +85,7 @@ class MemoryUsers:
     async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
         """See :meth:`UserRepository.list`."""
         self._check_open()
+        check_cursor(cursor, UUID)
         rows = self._rows.users.scan(cursor or "", after=cursor is not None)
         return page(((user_id, user) for user_id, user in rows if not role or role in user.roles), limit)
 

@@ -11,10 +11,10 @@ import msgspec
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
 from tradesense.core.ambient import Clock
-from tradesense.core.config.models import Setting
+from tradesense.core.config.models import Setting, check_key
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import SettingConflict, SettingNotFound
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
 
@@ -64,6 +64,7 @@ class MemorySettingsStore(Lifecycle):
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[Setting]:
         """See :meth:`SettingsStore.list`."""
         self.check_open()
+        check_cursor(cursor, check_key, prefix=prefix)
         return page(self._under(prefix, cursor), limit)
 
     async def history(self, key: str) -> Sequence[Setting]:

@@ -11,9 +11,9 @@ from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import FlagConflict, FlagNotFound
-from tradesense.core.flags.models import Exposure, Flag, StoredFlag
+from tradesense.core.flags.models import Exposure, Flag, StoredFlag, check_key
 from tradesense.core.flags.ports import ExposureSink, FlagStore
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
 KEPT_EXPOSURES = 10_000
@@ -71,6 +71,7 @@ class MemoryFlagStore(Lifecycle):
     async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
         """See :meth:`FlagStore.list`."""
         self.check_open()
+        check_cursor(cursor, check_key)
         rows = self._rows.flags.scan(cursor or "", after=cursor is not None)
         return page(((key, _decode(row)) for key, row in rows), limit)
 

@@ -12,8 +12,8 @@ from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import SecretConflict, SecretNotFound
-from tradesense.core.paging import Page
-from tradesense.core.secrets.models import SecretVersion, StoredSecret
+from tradesense.core.paging import Page, check_cursor
+from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path
 from tradesense.core.secrets.ports import RotatingSecretStore, SecretStore, VersionedSecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext, NoSettings
@@ -60,6 +60,7 @@ class MemorySecretStore(Lifecycle):
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """See :meth:`SecretStore.list`."""
         self.check_open()
+        check_cursor(cursor, check_path, prefix=prefix)
         return page(self._paths(prefix, cursor), limit)
 
     async def put(self, path: str, value: Secret, *, cas: int | None = None) -> int:

@@ -85,6 +85,7 @@ class NullHealthCheck:
 
     def __init__(self) -> None:
         self.name = "null"
+        self.essential = False
 
     async def check(self) -> Health:
         """See :meth:`HealthCheck.check`."""

@@ -162,6 +162,7 @@ class RedisHealth:
     """Pings the server."""
 
     name = "redis"
+    essential = False
 
     def __init__(self, clients: RedisClients) -> None:
         self._clients = clients

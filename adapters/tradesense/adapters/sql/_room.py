@@ -62,6 +62,7 @@ class DatabaseHealth:
     """Whether the database answers."""
 
     name = "database"
+    essential = True
 
     def __init__(self, database: Database) -> None:
         self._database = database

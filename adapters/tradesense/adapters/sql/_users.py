@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -19,7 +20,7 @@ from tradesense.adapters.sql._tables import user_roles, users
 from tradesense.core.errors import Conflict, EmailTaken, UserNotFound
 from tradesense.core.identity.models import User
 from tradesense.core.identity.ports import UserRepository
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.core.sensitive import Secret
 
 USER_COLUMNS = (
@@ -100,8 +101,9 @@ class SqlUsers:
 
     async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
         """See :meth:`UserRepository.list`."""
+        after = check_cursor(cursor, UUID)
         rows = await self._database().fetch(
-            _listed(by_role=bool(role)), {"role": role, "after": cursor or "", "limit": limit + 1}
+            _listed(by_role=bool(role)), {"role": role, "after": after or "", "limit": limit + 1}
         )
         found = [user_of(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
         return page(found, limit, lambda user: user.id)

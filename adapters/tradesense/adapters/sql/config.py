@@ -18,10 +18,10 @@ from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._tables import setting_revisions, settings
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.ambient import Clock
-from tradesense.core.config.models import Setting
+from tradesense.core.config.models import Setting, check_key
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import SettingConflict, SettingNotFound
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.plugins.manifest import AdapterContext
 
 _COLUMNS = (
@@ -113,8 +113,9 @@ class SqlSettingsStore(Room):
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[Setting]:
         """See :meth:`SettingsStore.list`."""
+        after = check_cursor(cursor, check_key, prefix=prefix)
         rows = await self._ready().fetch(
-            _ALL, {"first": prefix, "last": prefix + LAST, "after": cursor or "", "limit": limit + 1}
+            _ALL, {"first": prefix, "last": prefix + LAST, "after": after or "", "limit": limit + 1}
         )
         return page([_setting(row) for row in rows], limit, lambda setting: setting.key)
 

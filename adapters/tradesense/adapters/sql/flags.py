@@ -16,9 +16,9 @@ from tradesense.adapters.sql._tables import exposures, flag_generation, flags
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import FlagConflict, FlagNotFound
-from tradesense.core.flags.models import Exposure, Flag, StoredFlag
+from tradesense.core.flags.models import Exposure, Flag, StoredFlag, check_key
 from tradesense.core.flags.ports import ExposureSink, FlagStore
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.plugins.manifest import AdapterContext
 
 _STORED = select(flags.c.definition, flags.c.revision, flags.c.updated_at).where(flags.c.deleted == false())
@@ -88,7 +88,8 @@ class SqlFlagStore(Room):
 
     async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
         """See :meth:`FlagStore.list`."""
-        rows = await self._ready().fetch(_ALL, {"after": cursor or "", "limit": limit + 1})
+        after = check_cursor(cursor, check_key)
+        rows = await self._ready().fetch(_ALL, {"after": after or "", "limit": limit + 1})
         return page([_stored(row) for row in rows], limit, lambda stored: stored.flag.key)
 
     async def generation(self) -> int:

@@ -16,9 +16,9 @@ from tradesense.adapters.sql._tables import secret_versions, secrets
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import SecretConflict, SecretNotFound, SecretStoreUnavailable
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.core.secrets.envelope import Sealer
-from tradesense.core.secrets.models import SecretVersion, StoredSecret
+from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path
 from tradesense.core.secrets.ports import RotatingSecretStore, SecretStore, VersionedSecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext
@@ -117,9 +117,10 @@ class SqlSecretStore(Room):
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """See :meth:`SecretStore.list`."""
+        after = check_cursor(cursor, check_path, prefix=prefix)
         rows = await self._ready().fetch(
             _PATHS,
-            {"first": prefix, "last": prefix + LAST, "after": cursor or "", "limit": limit + 1},
+            {"first": prefix, "last": prefix + LAST, "after": after or "", "limit": limit + 1},
             self.unavailable,
         )
         return page([str(row[0]) for row in rows], limit, str)

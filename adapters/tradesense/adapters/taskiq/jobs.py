@@ -110,6 +110,7 @@ class JobsHealth:
     """Asks the server how many jobs there are."""
 
     name = "jobs"
+    essential = False
 
     def __init__(self, jobs: TaskiqJobs) -> None:
         self._jobs = jobs

@@ -18,7 +18,7 @@ from tradesense.core.errors import (
     SecretStoreUnavailable,
     Unavailable,
 )
-from tradesense.core.paging import Page
+from tradesense.core.paging import Page, check_cursor
 from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path
 from tradesense.core.secrets.ports import SecretStore, VersionedSecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
@@ -71,6 +71,7 @@ class VaultSecretStore:
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """See :meth:`SecretStore.list`. One request per folder, and one per secret to see whether it was deleted."""
+        check_cursor(cursor, check_path, prefix=prefix)
         found: list[str] = []
         async with aclosing(self._paths(prefix, cursor or "")) as paths:
             while len(found) <= limit:
@@ -176,6 +177,7 @@ class VaultHealth:
     """Asks the server whether it is initialised, unsealed and active."""
 
     name = "vault"
+    essential = False
 
     def __init__(self, api: VaultApi) -> None:
         self._api = api

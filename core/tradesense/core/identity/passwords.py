@@ -19,7 +19,7 @@ FEWEST_CHARACTERS = 5
 """Different ones."""
 
 MAX_BYTES = 4096
-"""No account's password is longer, and none is composed: that takes time with the square of the marks after a letter."""
+"""No account's password is longer. Composing takes time with the square of the marks that follow one letter."""
 
 
 def normalise(password: Secret) -> Secret:

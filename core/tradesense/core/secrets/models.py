@@ -7,12 +7,15 @@ from datetime import datetime
 
 import msgspec
 
-from tradesense.core.errors import InvalidSecretPath, SecretTooLarge
+from tradesense.core.errors import InvalidInput, InvalidSecretPath, SecretTooLarge
 from tradesense.core.sensitive import Secret
 
 MAX_PATH = 512
 MAX_VALUE = 64 * 1024
 """Bytes; the least that every provider's own limit allows (AWS and GCP stop at 64 KiB)."""
+
+MAX_VERSION = 2**31 - 1
+"""What every provider can count to."""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?")
 
@@ -80,3 +83,13 @@ def check_value(value: Secret) -> Secret:
     if len(value) > MAX_VALUE:
         raise SecretTooLarge(f"a secret value has at most {MAX_VALUE} bytes, this one {len(value)}")
     return value
+
+
+def check_version(version: int) -> int:
+    """Return ``version`` when a version can be called so.
+
+    :raises InvalidInput: it is not between 1 and :data:`MAX_VERSION`.
+    """
+    if not 1 <= version <= MAX_VERSION:
+        raise InvalidInput(f"a version is a number from 1 to {MAX_VERSION}", mend="leave it out for the current one")
+    return version

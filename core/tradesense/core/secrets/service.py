@@ -7,7 +7,14 @@ from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import InvalidInput, SecretDenied, SecretNotFound
 from tradesense.core.paging import MAX_PAGE, Page
-from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path, check_prefix, check_value
+from tradesense.core.secrets.models import (
+    SecretVersion,
+    StoredSecret,
+    check_path,
+    check_prefix,
+    check_value,
+    check_version,
+)
 from tradesense.core.secrets.ports import SecretStore, VersionedSecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
 
@@ -72,6 +79,7 @@ class Secrets:
 
         :param version: counts from 1; the current one when left out.
         :raises InvalidSecretPath: ``path`` is outside the grammar.
+        :raises InvalidInput: ``version`` cannot be one, or the provider keeps none.
         :raises SecretNotFound: no such secret or version.
         :raises SecretDenied: the provider refused us.
         :raises SecretStoreUnavailable: the provider did not answer.
@@ -82,7 +90,7 @@ class Secrets:
             if version is None:
                 found = await self._provider.store.get(path)
             else:
-                found = await self._provider.versioned().get_version(path, version)
+                found = await self._provider.versioned().get_version(path, check_version(version))
         except SecretDenied:
             await self._trail.note(event, Outcome.DENIED)
             raise

@@ -79,9 +79,13 @@ class AlertNotifier(Protocol):
 
 
 class HealthCheck(Protocol):
-    """One thing that has to be well."""
+    """One thing that has to be well.
+
+    Without what is ``essential`` the platform is down and is sent no requests; without anything else it is degraded.
+    """
 
     name: str
+    essential: bool
 
     async def check(self) -> Health:
         """Look now, within two seconds, and never raise: an error is ``DOWN``, with its class as the detail."""

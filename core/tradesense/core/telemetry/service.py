@@ -15,7 +15,7 @@ CHECK_SECONDS = 2.0
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All checks together: as bad as the worst of them."""
+    """All checks together: down when something essential is, degraded when anything else is not well."""
 
     status: Status
     checks: tuple[Health, ...]
@@ -30,10 +30,8 @@ class HealthService:
     async def report(self) -> Report:
         """Ask all checks; one that does not answer in two seconds is down."""
         found = tuple(await asyncio.gather(*(self._ask(check) for check in self._checks)))
-        worst = Status.UP
-        for status in (Status.DEGRADED, Status.DOWN):
-            if any(health.status is status for health in found):
-                worst = status
+        meanings = set(map(_meaning, self._checks, found))
+        worst = next((status for status in (Status.DOWN, Status.DEGRADED) if status in meanings), Status.UP)
         return Report(status=worst, checks=found)
 
     @staticmethod
@@ -44,6 +42,13 @@ class HealthService:
             return Health(name=check.name, status=Status.DOWN, detail=f"no answer within {CHECK_SECONDS:g} s")
         except Exception as error:  # noqa: BLE001  # a check that breaks its promise must not hide what the others found
             return Health(name=check.name, status=Status.DOWN, detail=type(error).__name__)
+
+
+def _meaning(check: HealthCheck, found: Health) -> Status:
+    """What the state of one dependency means for the whole platform."""
+    if found.status is Status.DOWN and not check.essential:
+        return Status.DEGRADED
+    return found.status
 
 
 class _Spans:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from tradesense.core.config.models import Setting
@@ -16,6 +16,7 @@ from tradesense.entrypoints.http import conditional
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard, public
+from tradesense.entrypoints.http.queries import Cursor, Limit, Text
 
 NOT_MODIFIED = 304
 MEDIA_TYPE = "application/json"
@@ -73,9 +74,7 @@ async def public_config() -> Response[bytes]:
 
 
 @get("/api/v1/settings", opt=guard("config:read"), tags=["config"])
-async def list_settings(
-    prefix: FromQuery[str] = "", cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100
-) -> SettingPage:
+async def list_settings(prefix: Text = "", cursor: Cursor = None, limit: Limit = 100) -> SettingPage:
     """The settings whose keys begin with ``prefix``, a page at a time."""
     page = await current().services.config.list(prefix, cursor=cursor, limit=limit)
     return SettingPage(items=tuple(_view(setting) for setting in page.items), cursor=page.cursor)

@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
 from tradesense.core.flags.models import ErrorCode, Evaluation, Flag, FlagValue, Reason, Rule, StoredFlag
@@ -18,6 +18,7 @@ from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
 from tradesense.entrypoints.http.handling import problem_response
 from tradesense.entrypoints.http.problems import Refused
+from tradesense.entrypoints.http.queries import Cursor, Limit
 
 NOT_FOUND, BAD_REQUEST = 404, 400
 
@@ -131,7 +132,7 @@ def _failure(key: str, code: ErrorCode, details: str) -> Response[EvaluationSucc
 
 
 @get("/api/v1/flags", opt=guard("flags:read"), tags=["flags"])
-async def list_flags(cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100) -> FlagPage:
+async def list_flags(cursor: Cursor = None, limit: Limit = 100) -> FlagPage:
     """A page of definitions, by key."""
     page = await current().services.flags.list(cursor=cursor, limit=limit)
     return FlagPage(items=tuple(_view(stored) for stored in page.items), cursor=page.cursor)

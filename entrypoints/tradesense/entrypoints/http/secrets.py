@@ -8,20 +8,26 @@ from typing import Annotated, Literal
 
 from litestar import delete, get, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from tradesense.core.secrets.models import MAX_VERSION
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
+from tradesense.entrypoints.http.queries import Cursor, Limit, Text
+
+Version = Annotated[
+    int | None, QueryParameter(ge=1, le=MAX_VERSION, description="Counts from 1; without one, the current.")
+]
 
 
 class NewValue(Body, frozen=True, kw_only=True):
     """A value to be written."""
 
     value: Secret
-    cas: Annotated[int, Meta(ge=0)] | None = None
+    cas: Annotated[int, Meta(ge=0, le=MAX_VERSION)] | None = None
     """The version that must be current, 0 for none."""
 
 
@@ -51,9 +57,7 @@ class Paths(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/secrets", opt=guard("secrets:read"), tags=["secrets"])
-async def list_secrets(
-    prefix: FromQuery[str] = "", cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100
-) -> Paths:
+async def list_secrets(prefix: Text = "", cursor: Cursor = None, limit: Limit = 100) -> Paths:
     """The paths that begin with ``prefix``, a page at a time."""
     page = await current().services.secrets.list(prefix, cursor=cursor, limit=limit)
     return Paths(items=page.items, cursor=page.cursor)
@@ -65,7 +69,7 @@ async def list_secrets(
     tags=["secrets"],
     type_encoders={Secret: Secret.reveal},
 )
-async def read_secret(path: FromPath[str], version: FromQuery[int | None] = None) -> SecretValue:
+async def read_secret(path: FromPath[str], version: Version = None) -> SecretValue:
     """The secret's value, of one version where one is named. The read is on the audit trail."""
     here = current()
     found = await here.services.secrets.get(

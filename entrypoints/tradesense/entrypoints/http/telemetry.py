@@ -58,7 +58,10 @@ async def live() -> State:
 
 @get("/health/ready", opt=public(), tags=["health"])
 async def ready() -> Response[State]:
-    """Whether to send requests here: 503 while a dependency is down, and once the server is about to stop."""
+    """Whether to send requests here: 503 while an essential dependency is down, and once the server is about to stop.
+
+    Without one that is not essential it goes on, as `degraded`.
+    """
     fit, word = await current().readiness.ready()
     return Response(State(status=word), status_code=OK if fit else UNAVAILABLE)
 

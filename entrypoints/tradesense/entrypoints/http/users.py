@@ -6,7 +6,7 @@ from datetime import datetime
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 from msgspec import Struct
 
 from tradesense.core.errors import PermissionDenied
@@ -17,6 +17,7 @@ from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.guards import guard
 from tradesense.entrypoints.http.identity import Email
+from tradesense.entrypoints.http.queries import Cursor, Limit, Text
 
 
 class NewUser(Body, frozen=True, kw_only=True):
@@ -45,9 +46,7 @@ class Accounts(Struct, frozen=True, kw_only=True):
 
 
 @get("/api/v1/users", opt=guard("users:read"), tags=["users"])
-async def users(
-    role: FromQuery[str] = "", cursor: FromQuery[str | None] = None, limit: FromQuery[int] = 100
-) -> Accounts:
+async def users(role: Text = "", cursor: Cursor = None, limit: Limit = 100) -> Accounts:
     """A page of accounts, only those with ``role`` where one is given."""
     page = await current().services.accounts.list(role=role, cursor=cursor, limit=limit)
     return Accounts(items=tuple(_account(user) for user in page.items), cursor=page.cursor)

@@ -266,6 +266,10 @@ class HealthCheckContract(Contract):
             assert one.name == two.name
             assert one.name == one.name.strip() != ""
 
+    async def test_a_check_says_whether_it_is_essential(self, adapter: Make[HealthCheck]) -> None:
+        async with opened(adapter()) as check:
+            assert isinstance(check.essential, bool)
+
     async def test_many_checks_at_once_are_each_answered(self, adapter: Make[HealthCheck]) -> None:
         async with opened(adapter()) as check:
             found = await together(20, lambda _: self._look(check))
