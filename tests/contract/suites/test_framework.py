@@ -17,6 +17,7 @@ GUARD = "test_no_test_of_the_contract_is_overridden"
 
 AUTHORS_TESTS = textwrap.dedent(
     """
+    import acme_without
     import pytest
     from tradesense.core.ambient import Ids
     from tradesense.core.capabilities import Capability
@@ -32,6 +33,9 @@ AUTHORS_TESTS = textwrap.dedent(
 
         async def test_again(self, adapter):
             assert adapter().new()
+
+        async def test_more_of_it(self, adapter):
+            pytest.skip("the contract says that there is nothing to see")
 
         @requires(Capability.SHARED, Capability.PERSISTENT)
         async def test_optional(self, adapter):
@@ -109,6 +113,44 @@ AUTHORS_TESTS = textwrap.dedent(
         pass
 
 
+    @pytest.mark.skipif(True, reason="the server is away")
+    class TestIsLeftOutHere(Over):
+        pass
+
+
+    class TestMarksItself(Over):
+        pytestmark = [pytest.mark.asyncio, pytest.mark.skip(reason="the server is away")]
+
+
+    @pytest.mark.xfail(reason="one day")
+    class TestMayFailAltogether(Over):
+        @pytest.fixture
+        def adapter(self):
+            return object
+
+
+    class TestHasNoServer(IdsContract):
+        @pytest.fixture
+        def adapter(self):
+            pytest.skip("the server is away")
+
+
+    class TestFindsNoServer(IdsContract):
+        @pytest.fixture
+        def adapter(self):
+            return acme_without.server
+
+
+    class TestGivesUp(IdsContract):
+        @pytest.fixture
+        def adapter(self):
+            pytest.xfail("the server is away")
+
+
+    class TestIsNotLeftOutHere(Over):
+        pytestmark = [pytest.mark.asyncio, pytest.mark.skipif(False, reason="the server is away")]
+
+
     class TestAddsItsOwn(Over):
         async def test_more(self, adapter):
             assert adapter().new()
@@ -146,10 +188,19 @@ AUTHORS_TESTS = textwrap.dedent(
 )
 
 
+ACME_WITHOUT = """
+import pytest
+
+def server():
+    pytest.skip("the server is away")
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("author")
     (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "acme_without.py").write_text(ACME_WITHOUT)
     (folder / "test_acme.py").write_text(AUTHORS_TESTS)
     (folder / "test_other.py").write_text("def test_it():\n    pass\n")
     return folder
@@ -173,7 +224,7 @@ def cards(folder, done):
 
 def test_a_right_adapter_passes(cards):
     card = cards["TestRight"]
-    assert (card["failed"], card["xfailed"], card["undeclared"], card["skipped"]) == ([], {}, {}, [])
+    assert (card["failed"], card["xfailed"], card["undeclared"], card["skipped"]) == ([], {}, {}, ["test_more_of_it"])
     assert card["passed"] == 6
     assert (card["room"], card["port"], card["adapter"]) == ("ambient", "Ids", "FixedIds")
     assert card["capabilities"] == ["persistent", "shared"]
@@ -192,16 +243,48 @@ def test_a_capability_that_no_test_proves_may_not_be_declared(cards):
 
 @pytest.mark.parametrize(
     "name",
-    ["TestOverrides", "TestDeletes", "TestMixesIn", "TestSaysNothing", "TestHidesBehindAPort", "TestSkips"],
+    ["TestOverrides", "TestDeletes", "TestMixesIn", "TestSaysNothing", "TestHidesBehindAPort"],
 )
 def test_an_override_without_a_reason_is_a_failure(cards, name):
     assert cards[name]["failed"] == [GUARD]
 
 
-def test_a_skipped_test_is_counted(cards):
-    assert cards["TestSkips"]["skipped"] == ["test_new"]
-    assert cards["TestIsLeftOut"]["passed"] == 0
-    assert len(cards["TestIsLeftOut"]["skipped"]) == 6
+def test_a_test_that_the_contract_itself_leaves_out_is_counted(cards):
+    assert cards["TestAddsItsOwn"]["skipped"] == ["test_more_of_it"]
+    assert cards["TestAddsItsOwn"]["failed"] == []
+
+
+def test_a_skipped_test_is_a_failure_as_well(cards):
+    assert cards["TestSkips"]["failed"] == ["test_new", GUARD]
+
+
+@pytest.mark.parametrize("name", ["TestIsLeftOut", "TestIsLeftOutHere", "TestMarksItself"])
+def test_a_contract_that_is_left_out_is_a_failure(cards, done, name):
+    card = cards[name]
+    assert (card["passed"], len(card["failed"]), card["skipped"]) == (0, 7, [])
+    assert GUARD in card["failed"]
+    _, told, rest = done.stdout.partition(f"_ ERROR at setup of {name}.{GUARD} _")
+    assert told
+    assert rest.splitlines()[1] == "Skipped: the server is away"
+    assert rest.splitlines()[2].startswith("A contract may not be skipped: ")
+
+
+def test_a_contract_may_not_fail_as_a_whole(cards):
+    card = cards["TestMayFailAltogether"]
+    assert card["xfailed"] == {}
+    assert "test_new" in card["failed"]
+
+
+@pytest.mark.parametrize("name", ["TestHasNoServer", "TestGivesUp", "TestFindsNoServer"])
+def test_a_service_that_is_down_is_a_failure(cards, name):
+    card = cards[name]
+    assert {"test_new", "test_again"} <= set(card["failed"])
+    assert (card["xfailed"], "test_new" in card["skipped"]) == ({}, False)
+
+
+def test_a_mark_that_does_not_hold_leaves_nothing_out(cards):
+    assert cards["TestIsNotLeftOutHere"]["failed"] == []
+    assert cards["TestIsNotLeftOutHere"]["passed"] == 5
 
 
 def test_an_override_that_says_why_it_fails_is_shown(cards):
@@ -237,7 +320,7 @@ def test_the_scorecard_is_printed(done):
     assert "TradeSense contracts" in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if "(TestSaysWhy)" in line]
     assert " ".join(line.split()) == (
-        "Ids FixedIds (TestSaysWhy) 4 passed, 1 xfailed, 1 not declared; capabilities: none"
+        "Ids FixedIds (TestSaysWhy) 4 passed, 1 xfailed, 1 not declared, 1 skipped; capabilities: none"
     )
 
 

@@ -1,4 +1,4 @@
-"""The pytest plugin that ends a run of contract suites with a scorecard.
+"""The pytest plugin that lets no contract be skipped, and ends a run of contract suites with a scorecard.
 
 It is loaded by every pytest run of an environment that has TradeSense, so it imports nothing of it, and does nothing
 unless a contract ran. Under pytest-xdist the process that collects the reports writes the card.
@@ -7,6 +7,7 @@ unless a contract ran. Under pytest-xdist the process that collects the reports 
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ ADAPTER = "tradesense_adapter"
 """The property that tells the class of the adapter."""
 UNDECLARED = "tradesense_undeclared"
 """The property that tells for lack of which capability a test was skipped."""
+
+_SUITES = "tradesense.core.testing."
 
 
 @dataclass(slots=True)
@@ -124,6 +127,49 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     describe = getattr(getattr(item, "cls", None), "describe_contract", None)
     if describe is not None:
         item.user_properties.append((CONTRACT, describe()))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make a failure of a contract's test that was left out, but by the contract itself or by a known shortcoming.
+
+    Marks on a class or a module would turn a whole contract off, its guard included, and so would a fixture that skips
+    because a service is down.
+    """
+    report = yield
+    properties = dict(item.user_properties)
+    if report.skipped and CONTRACT in properties and not _may_be_left_out(item, call, report):
+        reason = getattr(report, "wasxfail", None)
+        if reason is None:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        else:
+            del report.wasxfail
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{reason or 'left out'}\n"
+            "A contract may not be skipped: mend what is missing, start the service that is down, or mark single tests "
+            'with @pytest.mark.xfail(reason="…")'
+        )
+    return report
+
+
+def _may_be_left_out(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> bool:
+    if hasattr(report, "wasxfail"):
+        return any(mark.name == "xfail" for mark in item.own_markers)
+    if UNDECLARED in dict(item.user_properties):
+        return True
+    return report.when == "call" and call.excinfo is not None and _skipped_by_the_contract(item, call.excinfo)
+
+
+def _skipped_by_the_contract(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether a contract's own code found that there is nothing to test, as where an adapter has no other end."""
+    cls: type[Any] = getattr(item, "cls", object)
+    contracts = {parent.__module__ for parent in cls.__mro__[1:] if "port" in vars(parent)}
+    modules = [str(entry.frame.f_globals.get("__name__", "")) for entry in raised.traceback]
+    by = [name for name in modules if name.partition(".")[0] not in {"_pytest", "pluggy"}][-1:]
+    return any(name in contracts or name.startswith(_SUITES) for name in by)
 
 
 def pytest_configure(config: pytest.Config) -> None:
