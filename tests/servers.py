@@ -8,6 +8,7 @@ A test takes one of these fixtures (they stand in `conftest.py`) and nothing els
 `valkey`               the run's Valkey: `Valkey` with `.host .port`, `.url(db)`
 `valkey_url`           `redis://…/N`, a database number of this test's own, flushed afterwards. Pub/sub channels
                        are shared by all numbers: name them with `unique_prefix`
+`redis_eight_url`      the same of the run's Redis 8
 `openbao`              `OpenBao` with `.address .token .mount`; `mount` is a fresh KV v2 engine
 `unique_prefix`        a short name that no other test of this run has
 `fault_proxy`          `async with fault_proxy(host, port) as proxy:` - see `faultproxy.py`
@@ -39,13 +40,14 @@ from pathlib import Path
 from typing import Any, Generic
 
 import binaries
-from server_kinds import RECIPES, OpenBao, Postgres, Server, ServerFailed, Valkey, free_port, wait_until
+from server_kinds import RECIPES, OpenBao, Postgres, RedisEight, Server, ServerFailed, Valkey, free_port, wait_until
 
 __all__ = (
     "FOLDER_VARIABLE",
     "OpenBao",
     "OwnServer",
     "Postgres",
+    "RedisEight",
     "ServerFailed",
     "Valkey",
     "free_port",

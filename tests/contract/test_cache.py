@@ -118,6 +118,34 @@ class TestRedisLimiter(OnValkey, RateLimiterContract):
     capabilities = contracted.manifest("redis", RateLimiter).capabilities
 
 
+class OnRedisEight(OnValkey):
+    """The same over Redis 8."""
+
+    @pytest.fixture
+    def valkey(self, redis_eight):
+        return redis_eight
+
+    @pytest.fixture
+    def valkey_url(self, redis_eight_url):
+        return redis_eight_url
+
+
+class TestCacheOnRedisEight(OnRedisEight, CacheStoreContract):
+    capabilities = contracted.manifest("redis", CacheStore).capabilities
+
+
+class TestBackplaneOnRedisEight(OnRedisEight, BackplaneContract):
+    capabilities = contracted.manifest("redis", Backplane).capabilities
+
+
+class TestLocksOnRedisEight(OnRedisEight, LockProviderContract):
+    capabilities = contracted.manifest("redis", LockProvider).capabilities
+
+
+class TestLimiterOnRedisEight(OnRedisEight, RateLimiterContract):
+    capabilities = contracted.manifest("redis", RateLimiter).capabilities
+
+
 class TestSqlLocksOnSqlite(OnSqlite, LockProviderContract):
     capabilities = sqldatabases.capabilities(LockProvider)
 

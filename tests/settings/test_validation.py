@@ -196,3 +196,40 @@ def test_the_whole_of_a_struct_is_walked():
 
 def _offer(adapter: Adapter) -> Offer:
     return Offer(adapter=adapter, plugin="acme", distribution="acme", version="1")
+
+
+def test_tables_with_names_of_their_own_are_checked_entry_by_entry(wrong):
+    toml = """
+[http.limits.reads]
+count = 0
+period = 60
+[http.limits.writes]
+count = 5
+[http.limits.Loud]
+count = 5
+period = 60
+[http.limits]
+flat = 3
+"""
+    found = wrong(
+        None, toml, TRADESENSE_HTTP__LIMITS__LOGINS__COUNT="many", TRADESENSE_HTTP__LIMITS__LOGINS__FALL="open"
+    )
+    told = {key: problem.message for key, problem in found.items() if key.startswith("http.limits")}
+    assert told == {
+        "http.limits.reads.count": "expected int >= 1",
+        "http.limits.writes.period": "it is needed and not set",
+        "http.limits.Loud": "the name is not valid",
+        "http.limits.flat": "expected a table",
+        "http.limits.logins.count": "expected int, got str",
+        "http.limits.logins.fall": "there is no such setting",
+        "http.limits.logins.period": "it is needed and not set",
+    }
+
+
+def test_a_limit_may_come_from_variables_alone(tmp_path):
+    env = {"ENVIRONMENT": "testing"} | {
+        f"TRADESENSE_HTTP__LIMITS__LOGINS__{name}": value
+        for name, value in {"COUNT": "5", "PERIOD": "60", "ROUTES": "auth,users", "SHADOW": "true"}.items()
+    }
+    limit = load(env, directory=tmp_path).settings.http.limits["logins"]
+    assert (limit.count, limit.period, limit.routes, limit.shadow) == (5, 60, ("auth", "users"), True)

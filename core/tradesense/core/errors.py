@@ -38,7 +38,9 @@
     │   ├── SecretConflict
     │   ├── FlagConflict
     │   ├── SettingConflict
-    │   └── EmailTaken
+    │   ├── EmailTaken
+    │   ├── LeaseTaken                another holds it
+    │   └── LeaseLost                 it ended, or a successor has written since
     ├── LimitExceeded                 carries seconds to wait
     ├── Unavailable                   a dependency did not answer; trying later may work
     │   ├── AdapterClosed
@@ -380,6 +382,20 @@ class EmailTaken(Conflict):
 
     code = "email-taken"
     title = "The email belongs to another account"
+
+
+class LeaseTaken(Conflict):
+    """Another process holds the lease."""
+
+    code = "lease-taken"
+    title = "Another process is doing this now"
+
+
+class LeaseLost(Conflict):
+    """The lease is no longer ours, or a write came with a fencing token that a successor's has overtaken."""
+
+    code = "lease-lost"
+    title = "The right to do this was lost meanwhile"
 
 
 class LimitExceeded(TradeSenseError):

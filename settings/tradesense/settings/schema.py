@@ -20,6 +20,32 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The base of all sections: unknown names are problems, not surprises."""
 
 
+class LimitSettings(Section, frozen=True, kw_only=True):
+    """``[http.limits.NAME]``: how many requests of one caller are answered."""
+
+    count: Positive
+    """At most so many within any ``period``."""
+    period: Annotated[float, Meta(ge=0.001, le=2_678_400)]
+    """Seconds."""
+    by: Literal["address", "user", "api-key"] = "address"
+    """Who is one caller: an address (of IPv6 its /64), a user, or the session or key that was used to authenticate.
+
+    Who is not authenticated counts by address.
+    """
+    routes: tuple[str, ...] = ()
+    """Path templates, as in ``/api/v1/flags/{key}``, with a method before them if only one is meant; or the names that
+    routes are grouped by in ``/schema/openapi.json``, as in ``flags``. All routes when empty."""
+    cost: Positive = 1
+    """What one request counts for."""
+    fail: Literal["closed", "open", "stricter"] = "stricter"
+    """When the shared count is away: answer nobody (503), everybody, or count in each process to a quarter."""
+    shadow: bool = False
+    """Count and measure, and refuse nobody."""
+
+
+LimitName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
 class HttpSettings(Section, frozen=True, kw_only=True):
     """``[http]``: the server."""
 
@@ -41,6 +67,8 @@ class HttpSettings(Section, frozen=True, kw_only=True):
     """Bytes of a request's body."""
     max_json_depth: Annotated[int, Meta(ge=1, le=512)] = 64
     """How deep JSON may nest."""
+    limits: dict[LimitName, LimitSettings] = {}
+    """Rate limits by name, each a section ``[http.limits.NAME]``."""
 
 
 class IdentitySettings(Section, frozen=True, kw_only=True):

@@ -48,6 +48,9 @@ class Checked:
             if name not in self._types:
                 self._unknown(name, entry)
                 continue
+            if (kind := _struct_in_table(self._types[name])) is not None and isinstance(entry, dict):
+                self._tables(name, kind, entry)  # pyright: ignore[reportUnknownArgumentType]  # a tree of Any
+                continue
             kind = struct_in(self._types[name])
             if kind is not None and isinstance(entry, dict):
                 inner: Any = check(kind, entry, prefix=f"{self._prefix}{name}.", problems=self._problems)  # pyright: ignore[reportUnknownArgumentType]  # a tree of Any
@@ -55,6 +58,25 @@ class Checked:
                     self.fields[name] = inner
             else:
                 self._leaf(name, entry)
+
+    def _tables(self, name: str, kind: type[msgspec.Struct], entry: Mapping[str, Any]) -> None:
+        """Check tables that have names of their own, as in ``[http.limits.NAME]``."""
+        names = get_args(self._types[name])[0]
+        found: dict[str, Any] = {}
+        for own, table in entry.items():
+            place = f"{name}.{own}"
+            try:
+                msgspec.convert(own, names)
+            except msgspec.ValidationError:
+                self._add(place, "the name is not valid", first_origin(table), "use small letters, digits, - and _")
+                continue
+            if not isinstance(table, dict):
+                self._add(place, "expected a table", first_origin(table), f"write a section [{self._prefix}{place}]")
+                continue
+            inner: Any = check(kind, table, prefix=f"{self._prefix}{place}.", problems=self._problems)  # pyright: ignore[reportUnknownArgumentType]  # a tree of Any
+            if inner is not None:
+                found[own] = inner
+        self.fields[name] = found
 
     def missing(self, table: Mapping[str, Any]) -> bool:
         """Whether a required field has no value; a problem is added for each that ``table`` does not name."""
@@ -133,6 +155,11 @@ def struct_in(wanted: Any) -> type[msgspec.Struct] | None:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return kind
     return None
+
+
+def _struct_in_table(wanted: Any) -> type[msgspec.Struct] | None:
+    """The Struct that every entry of the table ``wanted`` is."""
+    return struct_in(get_args(wanted)[1]) if get_origin(wanted) is dict else None
 
 
 def holds_secret(wanted: Any) -> bool:

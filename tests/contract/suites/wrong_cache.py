@@ -12,6 +12,7 @@ from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.cache import MemoryBackplane, MemoryCache, MemoryLimiter, MemoryLocks
 from tradesense.adapters.system.ambient import SystemRandom
 from tradesense.core.cache import Verdict
+from tradesense.core.cache.models import check_attempts
 from tradesense.core.capabilities import Capability
 from tradesense.core.testing import (
     BackplaneContract,
@@ -531,6 +532,46 @@ class TestCostsAlwaysOne(Limiters):
     class Limiter(MemoryLimiter):
         async def hit(self, key, limit, *, cost=1):  # noqa: ARG002  # that is its fault
             return await super().hit(key, limit)
+
+
+class TestAsksItsLimitsOneAfterTheOther(Limiters):
+    caught_by = (
+        "test_what_one_limit_refuses_counts_under_none",
+        "test_of_many_at_once_under_several_limits_the_least_count_is_allowed",
+    )
+
+    class Limiter(MemoryLimiter):
+        async def hit_many(self, attempts):
+            self.check_open()
+            check_attempts(attempts)
+            return tuple([await self.hit(one.key, one.limit, cost=one.cost) for one in attempts])
+
+
+class TestEnforcesShadows(Limiters):
+    caught_by = ("test_a_shadow_tells_and_refuses_nothing",)
+
+    class Limiter(MemoryLimiter):
+        async def hit_many(self, attempts):
+            return await super().hit_many([replace(one, shadow=False) for one in attempts])
+
+
+class TestTellsTheWholePeriod(Limiters):
+    caught_by = ("test_it_says_when_the_oldest_attempt_is_given_back",)
+
+    class Limiter(MemoryLimiter):
+        async def hit(self, key, limit, *, cost=1):
+            verdict = await super().hit(key, limit, cost=cost)
+            return replace(verdict, reset_after=limit.period * 2)
+
+
+class TestCountsTwiceUnderOneKey(Limiters):
+    caught_by = ("test_what_cannot_be_counted_together_is_refused",)
+
+    class Limiter(MemoryLimiter):
+        async def hit_many(self, attempts):
+            self.check_open()
+            own = {(one.limit.name, one.key): one for one in attempts}
+            return await super().hit_many(list(own.values()))
 
 
 class TestPromisesTooMuch(Limiters):

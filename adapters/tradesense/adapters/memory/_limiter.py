@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.ambient import Clock
-from tradesense.core.cache.models import Limit, Verdict
+from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts
 from tradesense.core.cache.ports import RateLimiter
 
 ROUNDING = 1e-9
@@ -37,6 +38,20 @@ class _Log:
                 return at
         return self.attempts[-1][0] if self.attempts else 0.0
 
+    def verdict(self, limit: Limit, cost: int, now: float, *, count: bool) -> Verdict:
+        """What to say of an attempt, which is counted when it fits and ``count`` is true."""
+        over = self.used + cost - limit.count
+        if over <= 0 and count:
+            self.attempts.append((now, cost))
+            self.used += cost
+            self.until = now + limit.period
+        return Verdict(
+            allowed=over <= 0,
+            remaining=max(0, limit.count - self.used),
+            retry_after=max(0.0, self.free_at(over) + limit.period - now) if over > 0 else 0.0,
+            reset_after=max(0.0, self.attempts[0][0] + limit.period - now) if self.attempts else 0.0,
+        )
+
 
 class _Logs:
     """The counts of one backend, the least recently tried first."""
@@ -62,21 +77,28 @@ class MemoryLimiter(Lifecycle):
         """See :meth:`RateLimiter.hit`."""
         self.check_open()
         now = self._clock.monotonic()
-        log = self._log((limit.name, key), now)
-        log.forget(now - limit.period + ROUNDING)
-        over = log.used + cost - limit.count
-        if over > 0:
-            wait = max(0.0, log.free_at(over) + limit.period - now)
-            return Verdict(allowed=False, remaining=max(0, limit.count - log.used), retry_after=wait)
-        log.attempts.append((now, cost))
-        log.used += cost
-        log.until = now + limit.period
-        return Verdict(allowed=True, remaining=limit.count - log.used, retry_after=0.0)
+        log = self._current(key, limit, now)
+        return log.verdict(limit, cost, now, count=True)
+
+    async def hit_many(self, attempts: Sequence[Attempt]) -> tuple[Verdict, ...]:
+        """See :meth:`RateLimiter.hit_many`."""
+        self.check_open()
+        check_attempts(attempts)
+        now = self._clock.monotonic()
+        logs = [self._current(attempt.key, attempt.limit, now) for attempt in attempts]
+        pairs = list(zip(attempts, logs, strict=True))
+        allowed = all(attempt.shadow or log.used + attempt.cost <= attempt.limit.count for attempt, log in pairs)
+        return tuple(log.verdict(attempt.limit, attempt.cost, now, count=allowed) for attempt, log in pairs)
 
     async def reset(self, key: str, limit: Limit) -> None:
         """See :meth:`RateLimiter.reset`."""
         self.check_open()
         self._logs.of.pop((limit.name, key), None)
+
+    def _current(self, key: str, limit: Limit, now: float) -> _Log:
+        log = self._log((limit.name, key), now)
+        log.forget(now - limit.period + ROUNDING)
+        return log
 
     def _log(self, place: tuple[str, str], now: float) -> _Log:
         logs = self._logs.of

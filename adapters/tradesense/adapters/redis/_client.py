@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -25,6 +25,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tradesense.adapters.redis._batches import Batches
 from tradesense.adapters.redis._commands import Client
 from tradesense.adapters.redis.settings import RedisSettings
 from tradesense.core.errors import AdapterClosed, ConfigurationError, Unavailable
@@ -33,6 +34,9 @@ from tradesense.plugins import AdapterContext
 
 ORIGIN = "redis.url"
 WAITING_CONNECTIONS = 64
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class RedisClients:
@@ -46,7 +50,7 @@ class RedisClients:
         self.address = _address(settings)
         self.prefix = settings.prefix
         self.timeout = settings.timeout
-        self._settings = settings
+        self.settings = settings
         self._commands: Client | None = None
         self._waiting: Client | None = None
 
@@ -55,7 +59,7 @@ class RedisClients:
 
         :raises Unavailable: the server does not answer, or refuses the password.
         """
-        commands = self._client(self._settings.pool_size)
+        commands = self._client(self.settings.pool_size)
         try:
             async with Bounded(self, Unavailable):
                 await commands.ping()
@@ -90,7 +94,7 @@ class RedisClients:
 
     def _client(self, size: int) -> Client:
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
-            self._settings.url.reveal(),
+            self.settings.url.reveal(),
             max_connections=size,
             timeout=self.timeout / 2,
             socket_timeout=None,
@@ -137,6 +141,7 @@ class RedisAdapter:
         self._clients = clients
         self._error = error
         self._open = False
+        self._batches: list[Batches[Any, Any]] = []
 
     async def __aenter__(self) -> Self:
         self._open = True
@@ -144,12 +149,29 @@ class RedisAdapter:
 
     async def __aexit__(self, *_: object) -> None:
         self._open = False
+        for batches in self._batches:
+            await batches.aclose()
 
     @property
     def _redis(self) -> Client:
+        self._check_open()
+        return self._clients.commands
+
+    def _check_open(self) -> None:
         if not self._open:
             raise AdapterClosed(f"{type(self).__name__} is not open")
-        return self._clients.commands
+
+    def _batched(self, send: Callable[[Client, list[Q]], Awaitable[Sequence[A]]], *, most: int) -> Batches[Q, A]:
+        """Questions that ``send`` asks the server together, within the timeout."""
+
+        async def bounded(questions: list[Q]) -> Sequence[A]:
+            redis = self._clients.commands
+            async with self._bounded():
+                return await send(redis, questions)
+
+        batches = Batches[Q, A](bounded, most=most, patience=self._clients.timeout)
+        self._batches.append(batches)
+        return batches
 
     def _bounded(self, seconds: float | None = None) -> Bounded:
         return Bounded(self._clients, self._error, seconds)

@@ -2,70 +2,160 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tradesense.adapters.redis._client import RedisAdapter, RedisClients, Script, milliseconds
-from tradesense.core.cache.models import Limit, Verdict
+from tradesense.adapters.redis._commands import Client
+from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts
 from tradesense.core.cache.ports import RateLimiter
 from tradesense.core.errors import LimiterUnavailable
 
 MICROSECONDS = 1_000_000
+MOST_ATTEMPTS = 64
+"""Attempts that one run of the script decides; the server does nothing else meanwhile."""
+KNOWN_LIMITS = 1_000
+LAST, SHADOW = 1, 2
 
-# The list holds the instants, in microseconds, of what was allowed, oldest first. An attempt drops those that are a
-# period old, and is allowed while there is room. `now` never runs backwards within a list, so the list stays sorted
-# when the server's clock is set back.
-_HIT = """
-local log, count, period, cost = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+# For each key: how many, within how many microseconds, at what cost, for how many milliseconds the list is kept, and
+# marks: 1 for the last key of an attempt, 2 for one that refuses nothing. A list holds the instants, in microseconds,
+# of what was allowed, oldest first. An attempt drops those that are a period old, and is allowed while every list of
+# its own has room; a refused one is written nowhere. `now` never runs backwards within a list, so that the list stays
+# sorted when the server's clock is set back.
+_HIT = Script("""
 local time = redis.call('time')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local newest = redis.call('lindex', log, -1)
-if newest then now = math.max(now, tonumber(newest)) end
-local oldest = redis.call('lindex', log, 0)
-while oldest and tonumber(oldest) <= now - period do
-  redis.call('lpop', log)
-  oldest = redis.call('lindex', log, 0)
+local clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local answers, nows, useds = {}, {}, {}
+local first, open = 1, true
+for i = 1, #KEYS do
+  local log, at = KEYS[i], i * 5 - 5
+  local count, period, cost = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local marks = ARGV[at + 5]
+  local now, used, newest = clock, 0, redis.call('lindex', log, -1)
+  if newest then
+    now = math.max(now, tonumber(newest))
+    local oldest = redis.call('lindex', log, 0)
+    while oldest and tonumber(oldest) <= now - period do
+      redis.call('lpop', log)
+      oldest = redis.call('lindex', log, 0)
+    end
+    used = redis.call('llen', log)
+  end
+  nows[i], useds[i] = now, used
+  if used + cost > count and marks < '2' then open = false end
+  if marks == '1' or marks == '3' then
+    for j = first, i do
+      at = j * 5 - 5
+      log, count, period, cost = KEYS[j], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+      now, used = nows[j], useds[j]
+      local allowed, wait = 1, 0
+      if used + cost > count then
+        allowed = 0
+        wait = tonumber(redis.call('lindex', log, used + cost - count - 1)) + period - now
+      elseif open then
+        local instant = string.format('%.0f', now)
+        for _ = 1, cost do redis.call('rpush', log, instant) end
+        redis.call('pexpire', log, ARGV[at + 4])
+        used = used + cost
+      end
+      local reset = 0
+      if used == cost and allowed == 1 and open then
+        reset = period
+      elseif used > 0 then
+        reset = tonumber(redis.call('lindex', log, 0)) + period - now
+      end
+      local n = #answers
+      answers[n + 1], answers[n + 2], answers[n + 3], answers[n + 4] = allowed, math.max(count - used, 0), wait, reset
+    end
+    first, open = i + 1, true
+  end
 end
-local used = redis.call('llen', log)
-if used + cost > count then
-  local blocking = redis.call('lindex', log, used + cost - count - 1)
-  return {0, math.max(count - used, 0), tonumber(blocking) + period - now}
-end
-local instant = string.format('%.0f', now)
-for _ = 1, cost do redis.call('rpush', log, instant) end
-redis.call('pexpire', log, ARGV[4])
-return {1, count - used - cost, 0}
-"""
+return answers
+""")
+
+_Question = tuple[list[str], list[int]]
+"""The keys of one attempt, and five arguments for each."""
 
 
 class RedisLimiter(RedisAdapter):
     """A sliding window, exact at its edges: no ``period`` seconds, wherever they begin, see more than ``count``.
 
-    A key costs about 10 bytes of the server's memory for each attempt that counts.
+    A key costs about 10 bytes of the server's memory for each attempt that counts. What many tasks attempt in one
+    turn of the event loop is decided by one run of the script.
     """
 
     def __init__(self, clients: RedisClients) -> None:
         super().__init__(clients, LimiterUnavailable)
-        self._script = Script(_HIT)
+        self._hits = self._batched(_decide, most=MOST_ATTEMPTS)
+        self._known: dict[Limit, tuple[str, int, int]] = {}
 
     async def hit(self, key: str, limit: Limit, *, cost: int = 1) -> Verdict:
-        """One round trip.
+        """A part of one round trip.
 
         :raises ValueError: ``cost`` is not within 1 to ``limit.count``.
         """
-        redis = self._redis
+        self._check_open()
         if not 1 <= cost <= limit.count:
             raise ValueError(f"an attempt costs 1 to {limit.count}, not {cost}")
-        arguments = (limit.count, int(limit.period * MICROSECONDS), cost, milliseconds(limit.period) + 1)
-        async with self._bounded():
-            allowed, remaining, wait = await self._script(redis, [self._log(key, limit)], arguments)
-        return Verdict(allowed=bool(allowed), remaining=remaining, retry_after=wait / MICROSECONDS)
+        prefix, period, life = self._compiled(limit)
+        question = ([prefix + key], [limit.count, period, cost, life, LAST])
+        return (await self._hits.ask(question).answer)[0]
+
+    async def hit_many(self, attempts: Sequence[Attempt]) -> tuple[Verdict, ...]:
+        """A part of one round trip.
+
+        :raises ValueError: a cost is not within 1 to its ``limit.count``, or two attempts are under one key and limit.
+        """
+        self._check_open()
+        check_attempts(attempts)
+        if not attempts:
+            return ()
+        keys, arguments = list[str](), list[int]()
+        for attempt in attempts:
+            prefix, period, life = self._compiled(attempt.limit)
+            keys.append(prefix + attempt.key)
+            arguments += (attempt.limit.count, period, attempt.cost, life, SHADOW if attempt.shadow else 0)
+        arguments[-1] |= LAST
+        return await self._hits.ask((keys, arguments)).answer
 
     async def reset(self, key: str, limit: Limit) -> None:
         """One UNLINK."""
         async with self._bounded():
-            await self._redis.unlink(self._log(key, limit))
+            await self._redis.unlink(self._compiled(limit)[0] + key)
 
-    def _log(self, key: str, limit: Limit) -> str:
-        name = limit.name.replace("%", "%25").replace(":", "%3A")  # so that name and key cannot run into each other
-        return self._key("limit", name, key)
+    def _compiled(self, limit: Limit) -> tuple[str, int, int]:
+        """What the keys under ``limit`` begin with, its period in microseconds, and the life of its lists."""
+        known = self._known.get(limit)
+        if known is None:
+            name = limit.name.replace("%", "%25").replace(":", "%3A")  # so that name and key cannot run into each other
+            known = (
+                self._key("limit", name, ""),
+                int(limit.period * MICROSECONDS),
+                milliseconds(limit.period) + 1,
+            )
+            if len(self._known) >= KNOWN_LIMITS:
+                self._known.clear()
+            self._known[limit] = known
+        return known
+
+
+async def _decide(redis: Client, questions: list[_Question]) -> Sequence[tuple[Verdict, ...]]:
+    keys = [key for question in questions for key in question[0]]
+    arguments = [argument for question in questions for argument in question[1]]
+    answers = await _HIT(redis, keys, arguments)
+    verdicts = [
+        Verdict(
+            allowed=answers[at] == 1,
+            remaining=answers[at + 1],
+            retry_after=answers[at + 2] / MICROSECONDS,
+            reset_after=answers[at + 3] / MICROSECONDS,
+        )
+        for at in range(0, len(answers), 4)
+    ]
+    decided, at = list[tuple[Verdict, ...]](), 0
+    for own, _ in questions:
+        decided.append(tuple(verdicts[at : at + len(own)]))
+        at += len(own)
+    return decided
 
 
 _: type[RateLimiter] = RedisLimiter

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tradesense.adapters.redis._backplane import RedisBackplane
 from tradesense.adapters.redis._client import RedisAdapter, RedisClients, milliseconds, shared
+from tradesense.adapters.redis._commands import Client
 from tradesense.adapters.redis._limiter import RedisLimiter
 from tradesense.adapters.redis._locks import RedisLocks
 from tradesense.adapters.redis.settings import RedisSettings
@@ -13,17 +14,25 @@ from tradesense.core.cache.ports import CacheStore
 from tradesense.core.errors import CacheUnavailable
 from tradesense.plugins import AdapterContext
 
+MOST_GETS = 128
+"""Gets that one MGET answers."""
+
 
 class RedisCache(RedisAdapter):
-    """One string per entry; the server removes it when its time is over."""
+    """One string per entry; the server removes it when its time is over.
+
+    What many tasks get in one turn of the event loop is got with one MGET.
+    """
 
     def __init__(self, clients: RedisClients) -> None:
         super().__init__(clients, CacheUnavailable)
+        self._gets = self._batched(_get_all, most=MOST_GETS)
+        self._prefix = self._key("cache", "")
 
     async def get(self, key: str) -> bytes | None:
-        """One GET."""
-        async with self._bounded():
-            return await self._redis.get(self._entry(key))
+        """A part of one MGET."""
+        self._check_open()
+        return await self._gets.ask(self._prefix + key).answer
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """One SET with PX, so that value and time change together."""
@@ -64,7 +73,11 @@ class RedisCache(RedisAdapter):
             return bool(await self._redis.pexpire(self._entry(key), milliseconds(ttl)))
 
     def _entry(self, key: str) -> str:
-        return self._key("cache", key)
+        return self._prefix + key
+
+
+async def _get_all(redis: Client, entries: list[str]) -> Sequence[bytes | None]:
+    return await redis.mget(entries)
 
 
 def cache(settings: RedisSettings, context: AdapterContext) -> RedisCache:

@@ -176,3 +176,10 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("expires_at", Double, nullable=False),
 )
+
+fences = Table(
+    "fences",
+    metadata,
+    Column("name", CodePoints, primary_key=True),
+    Column("token", BigInteger, nullable=False),
+)

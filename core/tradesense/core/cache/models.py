@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -34,14 +35,27 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     period: float
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one attempt counts for under one limit."""
+
+    key: str
+    limit: Limit
+    cost: int = 1
+    """1 to ``limit.count``."""
+    shadow: bool = False
+    """Whether the limit only looks on: what it would refuse is told, and refuses nothing."""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the limiter says of one attempt."""
+    """What the limiter says of one attempt under one limit."""
 
     allowed: bool
     remaining: int
     """How many more would be allowed now."""
     retry_after: float
     """Seconds until an attempt of the same cost is allowed; 0 when this one was."""
+    reset_after: float = 0.0
+    """Seconds until the oldest attempt that counts is given back; 0 when none counts."""
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +77,18 @@ def check_key(key: str) -> str:
     if _CONTROL.search(key):
         raise InvalidCacheKey("a cache key has no control characters")
     return key
+
+
+def check_attempts(attempts: Sequence[Attempt]) -> None:
+    """Check what is to be counted together.
+
+    :raises ValueError: a cost is not within 1 to its ``limit.count``, or two attempts are under one key and limit.
+    """
+    for attempt in attempts:
+        if not 1 <= attempt.cost <= attempt.limit.count:
+            raise ValueError(f"an attempt costs 1 to {attempt.limit.count}, not {attempt.cost}")
+    if len({(attempt.limit.name, attempt.key) for attempt in attempts}) != len(attempts):
+        raise ValueError("two attempts that are counted together are under one key and limit")
 
 
 def check_value(value: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from tradesense.core.cache.models import Lease, Limit, Verdict
+from tradesense.core.cache.models import Attempt, Lease, Limit, Verdict
 
 
 class CacheStore(Protocol):
@@ -92,6 +92,20 @@ class RateLimiter(Protocol):
         allowed before time has given some back. Keys and limits of different names never share a count.
 
         :raises LimiterUnavailable: the count is not known; whether to go on is the policy's to say.
+        :raises AdapterClosed: before opening and after closing.
+        """
+        ...
+
+    async def hit_many(self, attempts: Sequence[Attempt]) -> tuple[Verdict, ...]:
+        """Count one attempt under several limits at once, and say what each makes of it, in their order.
+
+        It counts under all of them or, where one that is not a ``shadow`` refuses, under none: nothing comes between.
+        A shadow that would refuse says so, does not count it, and holds back no other. ``remaining`` and
+        ``reset_after`` are as they stand afterwards, so that of a refused attempt a limit that would have allowed it
+        tells what it still has.
+
+        :raises ValueError: a cost is not within 1 to its ``limit.count``, or two attempts are under one key and limit.
+        :raises LimiterUnavailable: the counts are not known.
         :raises AdapterClosed: before opening and after closing.
         """
         ...

@@ -39,6 +39,13 @@ LIMITER_FALLBACKS = Instrument(
     description="Decisions made by the local limit because the shared one did not answer.",
     labels=("policy",),
 )
+LIMITER_DECISIONS = Instrument(
+    name="tradesense.limiter.decisions",
+    kind=Kind.COUNTER,
+    description="Decisions of rate limits, by policy and outcome: allowed, refused or, of one that only looks on, "
+    "shadow-refused.",
+    labels=("policy", "outcome"),
+)
 FLAG_EVALUATIONS = Instrument(
     name="feature_flag.evaluations",
     kind=Kind.COUNTER,
@@ -46,4 +53,12 @@ FLAG_EVALUATIONS = Instrument(
     labels=("reason",),
 )
 
-ALL = (HTTP_REQUEST_DURATION, HTTP_ACTIVE_REQUESTS, JOB_DURATION, LOGINS, LIMITER_FALLBACKS, FLAG_EVALUATIONS)
+ALL = (
+    HTTP_REQUEST_DURATION,
+    HTTP_ACTIVE_REQUESTS,
+    JOB_DURATION,
+    LOGINS,
+    LIMITER_FALLBACKS,
+    LIMITER_DECISIONS,
+    FLAG_EVALUATIONS,
+)

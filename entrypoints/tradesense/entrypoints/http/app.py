@@ -11,6 +11,7 @@ from tradesense.entrypoints.http import (
     config,
     flags,
     identity,
+    limits,
     openapi,
     plugins,
     secrets,
@@ -74,6 +75,8 @@ def create_routes(settings: Settings, site: Site) -> Litestar:
         debug=False,
     )
     inventory(app)
+    if settings.http.limits:
+        app.state[limits.STATE] = limits.Limits(settings.http.limits, app)
     return app
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from tradesense.core.audit.models import Actor
+from tradesense.core.cache.limits import Policy
+from tradesense.core.cache.models import Verdict
 from tradesense.core.identity.models import Client, Principal
 from tradesense.core.telemetry.models import TraceContext
 from tradesense.entrypoints.http.readiness import Readiness
@@ -19,6 +21,7 @@ class Exchange:
         "_address",
         "correlation_id",
         "headers",
+        "limited",
         "method",
         "path",
         "peer",
@@ -58,6 +61,8 @@ class Exchange:
         self.twice: frozenset[bytes] = frozenset()
         """Headers that came more than once; ``headers`` holds the last value, of cookies all of them."""
         self.principal: Principal | None = None
+        self.limited: tuple[tuple[Policy, Verdict], ...] = ()
+        """What the rate limits say of this request, for its answer."""
         self._address: str | None = None
 
     @property

@@ -15,7 +15,7 @@ from tradesense.core.audit.service import Event
 from tradesense.core.errors import ConfigurationError, Denied, PermissionDenied, TokenRefused, Unauthenticated
 from tradesense.core.identity.models import Principal, Via
 from tradesense.core.identity.permissions import permits
-from tradesense.entrypoints.http import csrf
+from tradesense.entrypoints.http import csrf, limits
 from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.front import UNSAFE
 
@@ -101,6 +101,7 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     :raises Unauthenticated: the route needs a caller, and there is none.
     :raises PermissionDenied: the caller may not.
     :raises CsrfRefused: the caller's cookie came without proof that our own page sent it.
+    :raises LimitExceeded: a rate limit of the route refuses it.
     :raises AuditUnavailable: a refusal could not be recorded.
     """
     handler = request.route_handler
@@ -109,10 +110,17 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
         if _answers_options_alone(handler):
             return
         raise PermissionDenied("the route declares no guard")
-    if declared.need == PUBLIC:
-        return
     exchange = current()
+    before, after = limits.of(request)
+    if before:
+        await limits.count(exchange, before)
+    if declared.need == PUBLIC:
+        if after:
+            await limits.count(exchange, after)
+        return
     principal = exchange.principal = await authenticate(exchange)
+    if after:
+        await limits.count(exchange, after)
     try:
         if principal.via is Via.COOKIE and exchange.method in UNSAFE:
             csrf.check(exchange, principal.session_id)

@@ -25,7 +25,7 @@ _WITH_CHARSET = {
     b"application/vnd.oai.openapi+json": b"application/vnd.oai.openapi+json; charset=utf-8",
 }
 
-EXPOSED = b"ETag, Retry-After, X-Request-ID"
+EXPOSED = b"ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 ALLOWED = b"Authorization, Content-Type, If-Match, If-None-Match, Traceparent, X-CSRF-Token, X-Request-ID"
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 

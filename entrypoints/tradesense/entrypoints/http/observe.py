@@ -15,7 +15,7 @@ from tradesense.core.telemetry.instruments import HTTP_ACTIVE_REQUESTS, HTTP_REQ
 from tradesense.core.telemetry.models import TraceContext
 from tradesense.core.telemetry.ports import Record
 from tradesense.entrypoints.http import headers as answers
-from tradesense.entrypoints.http import problems
+from tradesense.entrypoints.http import limits, problems
 from tradesense.entrypoints.http.access import CLIENT_CLOSED, AccessLog
 from tradesense.entrypoints.http.exchange import CURRENT, Exchange
 from tradesense.entrypoints.http.readiness import Readiness
@@ -82,6 +82,8 @@ class Observe:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
+                if exchange.limited:
+                    own.extend(limits.fields(exchange.limited))
                 message["headers"] = answers.completed(message["headers"], own)
             await send(message)
 

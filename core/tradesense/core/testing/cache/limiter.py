@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tradesense.core.cache.models import Limit, Verdict
+from tradesense.core.cache.models import Attempt, Limit, Verdict
 from tradesense.core.cache.ports import RateLimiter
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import LimiterUnavailable
@@ -19,6 +19,7 @@ GRAIN = 0.05
 """Seconds by which two clocks and their rounding may differ."""
 CALLS: Calls = {
     "hit": lambda limiter: limiter.hit("a", Limit(name="a", count=1, period=60)),
+    "hit_many": lambda limiter: limiter.hit_many([Attempt(key="a", limit=Limit(name="a", count=1, period=60))]),
     "reset": lambda limiter: limiter.reset("a", Limit(name="a", count=1, period=60)),
 }
 
@@ -137,6 +138,85 @@ class RateLimiterContract(Contract):
             assert len(allowed) > limit.count, "nothing was ever given back"
             for (sent, _), (_, answered) in zip(allowed, allowed[limit.count :], strict=False):
                 assert answered - sent >= PERIOD - 0.01, f"{limit.count + 1} were allowed in {answered - sent:.3f} s"
+
+    async def test_several_limits_count_one_attempt_together(self, adapter: Make[RateLimiter]) -> None:
+        async with opened(adapter()) as limiter:
+            wide, narrow = _limit(5), _limit(2)
+            attempt = (Attempt(key="me", limit=wide, cost=2), Attempt(key="all", limit=narrow))
+            first = await limiter.hit_many(attempt)
+            assert [(verdict.allowed, verdict.remaining) for verdict in first] == [(True, 3), (True, 1)]
+            second = await limiter.hit_many(attempt)
+            assert [(verdict.allowed, verdict.remaining) for verdict in second] == [(True, 1), (True, 0)]
+            assert await limiter.hit_many([]) == ()
+
+    async def test_what_one_limit_refuses_counts_under_none(self, adapter: Make[RateLimiter]) -> None:
+        async with opened(adapter()) as limiter:
+            before, narrow, after = _limit(5), _limit(1), _limit(5)
+            attempt = [Attempt(key="me", limit=limit) for limit in (before, narrow, after)]
+            assert all(verdict.allowed for verdict in await limiter.hit_many(attempt))
+            for _ in range(10):
+                refused = await limiter.hit_many(attempt)
+                assert [(verdict.allowed, verdict.remaining) for verdict in refused] == [
+                    (True, 4),
+                    (False, 0),
+                    (True, 4),
+                ]
+                assert [verdict.retry_after > 0 for verdict in refused] == [False, True, False]
+            assert (await limiter.hit("me", before)).remaining == 3
+
+    async def test_a_shadow_tells_and_refuses_nothing(self, adapter: Make[RateLimiter]) -> None:
+        async with opened(adapter()) as limiter:
+            real, shadow = _limit(3), _limit(1)
+            attempt = (Attempt(key="me", limit=shadow, shadow=True), Attempt(key="me", limit=real))
+            told = [[verdict.allowed for verdict in await limiter.hit_many(attempt)] for _ in range(4)]
+            assert told == [[True, True], [False, True], [False, True], [False, False]]
+            assert not (await limiter.hit("me", shadow)).allowed
+
+    async def test_of_many_at_once_under_several_limits_the_least_count_is_allowed(
+        self, adapter: Make[RateLimiter]
+    ) -> None:
+        async with opened(adapter()) as limiter:
+            shared, own = _limit(20), _limit(7)
+            verdicts = await together(
+                200,
+                lambda number: limiter.hit_many(
+                    (Attempt(key=f"{number % 2}", limit=own), Attempt(key="all", limit=shared))
+                ),
+            )
+            allowed = [
+                number
+                for number, answer in enumerate(verdicts)
+                if not isinstance(answer, BaseException) and all(verdict.allowed for verdict in answer)
+            ]
+            assert len(allowed) == 14
+            assert (await limiter.hit("all", shared)).remaining == 5
+
+    async def test_what_cannot_be_counted_together_is_refused(self, adapter: Make[RateLimiter]) -> None:
+        async with opened(adapter()) as limiter:
+            limit = _limit(3)
+            for attempts in (
+                [Attempt(key="me", limit=limit), Attempt(key="me", limit=limit)],
+                [Attempt(key="me", limit=limit, cost=4)],
+                [Attempt(key="me", limit=limit, cost=0)],
+            ):
+                with pytest.raises(ValueError, match="attempt"):
+                    await limiter.hit_many(attempts)
+            assert (await limiter.hit("me", limit)).remaining == 2
+
+    async def test_it_says_when_the_oldest_attempt_is_given_back(
+        self, adapter: Make[RateLimiter], advance: Advance | None
+    ) -> None:
+        async with opened(adapter()) as limiter:
+            limit = _limit(3)
+            first = await limiter.hit("me", limit)
+            assert limit.period - GRAIN <= first.reset_after <= limit.period
+            if advance is not None:
+                advance(limit.period / 4)
+            second = await limiter.hit("me", limit, cost=2)
+            refused = await limiter.hit("me", limit)
+            assert 0 < refused.reset_after <= second.reset_after <= first.reset_after
+            if advance is not None:
+                assert second.reset_after == pytest.approx(limit.period * 3 / 4)
 
     async def test_a_reset_forgets_one_key(self, adapter: Make[RateLimiter]) -> None:
         async with opened(adapter()) as limiter:
