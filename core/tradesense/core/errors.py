@@ -16,6 +16,7 @@
     │   ├── SecretTooLarge
     │   ├── InvalidCacheKey
     │   ├── CacheValueTooLarge
+    │   ├── InvalidCacheValue
     │   ├── InvalidFlag
     │   ├── InvalidSetting
     │   ├── InvalidEmail
@@ -45,6 +46,7 @@
     │   ├── DatabaseUnavailable
     │   ├── SecretStoreUnavailable
     │   ├── CacheUnavailable
+    │   ├── CacheFactoryTimedOut
     │   ├── BackplaneUnavailable
     │   ├── LocksUnavailable
     │   ├── LimiterUnavailable
@@ -215,6 +217,13 @@ class CacheValueTooLarge(InvalidInput):
 
     code = "cache-value-too-large"
     title = "The cache value is too large"
+
+
+class InvalidCacheValue(InvalidInput):
+    """A cache value that has no MessagePack form."""
+
+    code = "invalid-cache-value"
+    title = "The cache value cannot be stored"
 
 
 class InvalidFlag(InvalidInput):
@@ -429,6 +438,13 @@ class CacheUnavailable(Unavailable):
 
     code = "cache-unavailable"
     title = "The cache is unavailable"
+
+
+class CacheFactoryTimedOut(Unavailable):
+    """The value was not made in time, and no stale one was at hand. The making may go on."""
+
+    code = "cache-factory-timed-out"
+    title = "The value was not made in time"
 
 
 class BackplaneUnavailable(Unavailable):
