@@ -8,9 +8,15 @@ from contextlib import asynccontextmanager
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.cache import MemoryBackplane, MemoryCache, MemoryLocks
 from tradesense.adapters.memory.telemetry import MemoryTelemetry
-from tradesense.adapters.system.ambient import SystemRandom
+from tradesense.adapters.redis._backplane import RedisBackplane
+from tradesense.adapters.redis._client import RedisClients
+from tradesense.adapters.redis._locks import RedisLocks
+from tradesense.adapters.redis.cache import RedisCache
+from tradesense.adapters.redis.settings import RedisSettings
+from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.errors import BackplaneUnavailable, CacheUnavailable, LocksUnavailable
+from tradesense.core.sensitive import Secret
 from tradesense.core.testing import ManualClock, eventually
 
 
@@ -131,6 +137,27 @@ async def running(*caches):
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def over_valkey(url, prefix, *, answer_within=5.0, **options):
+    """One process over a server, hearing the others."""
+    clients = RedisClients(RedisSettings(url=Secret(url), prefix=f"{prefix}:", timeout=answer_within))
+    clock, random = SystemClock(), SystemRandom()
+    far, backplane, locks = RedisCache(clients), RedisBackplane(clients), RedisLocks(clients, random)
+    async with clients, far, backplane, locks:
+        hybrid = HybridCache(
+            far=far,
+            backplane=backplane,
+            locks=locks,
+            clock=clock,
+            random=random,
+            telemetry=MemoryTelemetry(clock=clock),
+            **options,
+        )
+        async with running(hybrid):
+            yield hybrid
+        await hybrid.aclose()
 
 
 def listening(cache):

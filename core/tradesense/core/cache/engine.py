@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tradesense.core.ambient import Clock, Random
@@ -96,7 +96,7 @@ class Engine:
 
     async def changed(self, keys: Sequence[str], stamp: float) -> None:
         """Tell the other processes that ``keys`` are no longer what they were."""
-        if not await self.notices.tell(stamp, keys=keys):
+        if not await self.notices.tell(stamp, keys=dict.fromkeys(keys, stamp)):
             for key in keys:
                 self.recovery.add(Pending(key=key, action=Action.TELL, stamp=stamp))
 
@@ -141,35 +141,25 @@ class Engine:
             return
         changes = list(self.recovery)
         for start in range(0, len(changes), BATCH):
-            done = await asyncio.gather(*(self._make_up(change) for change in changes[start : start + BATCH]))
-            if not all(done):
+            if not await self._make_up(changes[start : start + BATCH]):
                 return
         self.far.writes.worked()
 
-    async def keep_up(self, pause: Callable[[float], Awaitable[None]], seconds: float) -> None:
-        """Recover, again and again."""
-        while True:
-            await self.recover()
-            await pause(seconds)
-
-    async def _make_up(self, change: Pending) -> bool:
-        if not await self.far.make_up(change):
+    async def _make_up(self, changes: Sequence[Pending]) -> bool:
+        if not await self.far.make_up(changes):
             return False
-        tag = change.key.removeprefix(PREFIX) if change.key.startswith(PREFIX) else ""
-        told = await self.notices.tell(
-            change.stamp,
-            keys=() if tag else (change.key,),
-            tags={tag: change.stamp} if tag else None,
-            again=True,
-        )
+        tags = {one.key.removeprefix(PREFIX): one.stamp for one in changes if one.key.startswith(PREFIX)}
+        keys = {one.key: one.stamp for one in changes if not one.key.startswith(PREFIX)}
+        told = await self.notices.tell(self._last, keys=keys, tags=tags, again=True)
         if told:
-            self.recovery.done(change)
+            for change in changes:
+                self.recovery.done(change)
         return told
 
     def _heard(self, notice: Notice) -> None:
         self._last = max(self._last, notice.stamp)
-        for key in notice.keys:
-            self.forget(key, notice.stamp)
+        for key, stamp in notice.keys.items():
+            self.forget(key, stamp)
             event = self._arrivals.pop(key, None)
             if event is not None:
                 event.set()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Generic, TypeVar, get_args, get_origin
+from uuid import UUID
 
 import msgspec
 
@@ -17,7 +21,7 @@ PLAIN = ""
 NIL = b"\xc0"
 T = TypeVar("T")
 
-_ATOMS = frozenset({bytes, str, int, float, bool, type(None)})
+_ATOMS = (bytes, str, int, float, bool, type(None), date, time, timedelta, UUID, Decimal, Enum)
 
 
 class Envelope(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -126,7 +130,7 @@ class Codec(Generic[T]):
 
 def _immutable(kind: Any) -> bool:
     """Whether a value of ``kind`` cannot be changed by whoever is handed it."""
-    if kind in _ATOMS:
+    if isinstance(kind, type) and issubclass(kind, _ATOMS):
         return True
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from tradesense.core.cache.envelope import Unreadable, unseal
@@ -12,6 +13,8 @@ from tradesense.core.cache.tags import PREFIX, unseal_stamp
 from tradesense.core.errors import CacheUnavailable
 
 PROBE = "#probe"
+AT_ONCE = 8
+"""Writes that are made up for at one time, well below the connections of a process."""
 
 
 class Far:
@@ -108,31 +111,27 @@ class Far:
         self.reads.worked()
         return True
 
-    async def make_up(self, change: Pending) -> bool:
-        """Carry out an outstanding change, unless there is a younger one; ``False`` when it has to wait on."""
+    async def make_up(self, changes: Sequence[Pending]) -> bool:
+        """Carry out outstanding changes, but those that younger ones have overtaken; ``False`` when they wait on."""
+        wanted = [change for change in changes if change.action is not Action.TELL]
         try:
-            if change.action is not Action.TELL and not await self._overtaken(change):
-                await self._carry_out(change)
+            found = await self._store.get_many([change.key for change in wanted]) if wanted else {}
+            due = [change for change in wanted if not _overtaken(change, found.get(change.key))]
+            ended = [change.key for change in due if change.action is Action.DELETE or change.keeps <= self._wall()]
+            if ended:
+                await self._store.delete(*ended)
+            lasting = [change for change in due if change.key not in ended]
+            for start in range(0, len(lasting), AT_ONCE):
+                await asyncio.gather(*(self._write_again(change) for change in lasting[start : start + AT_ONCE]))
         except CacheUnavailable as error:
             self.writes.failed(error.detail)
             return False
         self.writes.worked()
         return True
 
-    async def _overtaken(self, change: Pending) -> bool:
-        data = await self._store.get(change.key)
-        if data is None:
-            return False
-        try:
-            born = unseal_stamp(data) if change.key.startswith(PREFIX) else unseal(data).created
-        except Unreadable:
-            return False
-        return born > change.stamp
-
-    async def _carry_out(self, change: Pending) -> None:
+    async def _write_again(self, change: Pending) -> None:
         life = change.keeps - self._wall()
-        if change.action is Action.DELETE or life <= 0:
-            await self._store.delete(change.key)
+        if life <= 0:
             return
         try:
             await self._store.set(change.key, change.data, life)
@@ -145,3 +144,14 @@ class Far:
         self.writes.worked()
         for key in keys:
             self._recovery.discard(key)
+
+
+def _overtaken(change: Pending, data: bytes | None) -> bool:
+    """Whether what the store holds is younger than the change."""
+    if data is None:
+        return False
+    try:
+        born = unseal_stamp(data) if change.key.startswith(PREFIX) else unseal(data).created
+    except Unreadable:
+        return False
+    return born > change.stamp

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -24,7 +24,8 @@ class Notice(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     origin: str
     """The process that sent it, which passes over its own."""
     stamp: float
-    keys: tuple[str, ...] = ()
+    keys: dict[str, float] = {}
+    """What has changed, and when."""
     tags: dict[str, float] = {}
 
 
@@ -53,13 +54,18 @@ class Notices:
         """Whether what others say is heard now."""
 
     async def tell(
-        self, stamp: float, keys: Sequence[str] = (), tags: Mapping[str, float] | None = None, *, again: bool = False
+        self,
+        stamp: float,
+        *,
+        keys: Mapping[str, float] | None = None,
+        tags: Mapping[str, float] | None = None,
+        again: bool = False,
     ) -> bool:
         """Tell every other process; ``False`` when it could not be said.
 
         :param again: try even while the backplane is known to be away.
         """
-        notice = Notice(version=VERSION, origin=self._origin, stamp=stamp, keys=tuple(keys), tags=dict(tags or {}))
+        notice = Notice(version=VERSION, origin=self._origin, stamp=stamp, keys=dict(keys or {}), tags=dict(tags or {}))
         if not again and not self.link.usable():
             return False
         try:
