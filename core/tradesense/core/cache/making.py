@@ -20,6 +20,8 @@ LEASE_SECONDS = 30.0
 LEASE_NAME = "cache:"
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.25
 """Seconds between two looks at the shared store while another process makes the value; a notice cuts them short."""
+HEARING_LOOK = 0.1
+"""The same where notices are heard: for a maker that failed, which says nothing."""
 T = TypeVar("T")
 
 
@@ -101,21 +103,27 @@ class Making(Generic[T]):
         """
         time = asyncio.get_running_loop().time
         until, nap = time() + self._patience(found), FIRST_LOOK
+        heard = waited = False
         while True:
             arrived = self._engine.expect(self._key)
             try:
-                lease = await locks.acquire(LEASE_NAME + self._key, self._options.hard_timeout or LEASE_SECONDS)
-                # Whoever had it before may have made the value since the last look.
-                found = await self._levels.look(self._key) or found
+                lease = None if heard else await locks.acquire(LEASE_NAME + self._key, self._lease_seconds())
+                if heard or waited or lease is not None:
+                    # Whoever had it before may have made the value since the last look.
+                    found = await self._levels.look(self._key)
                 over = self._eager or time() >= until or not self._engine.far.reads.up
                 if lease is not None or over or (found is not None and self._good(found)):
                     return lease, found
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(nap):
+                    async with asyncio.timeout(HEARING_LOOK if self._engine.notices.listening else nap):
                         await arrived.wait()
+                heard, waited = arrived.is_set() and not heard, True
             finally:
                 self._engine.expected(self._key)
             nap = min(nap * 2, LONGEST_LOOK)
+
+    def _lease_seconds(self) -> float:
+        return self._options.hard_timeout or LEASE_SECONDS
 
     def _patience(self, stale: Entry | None) -> float:
         """Seconds that a caller waits; without end when the options say so."""
