@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,12 +25,14 @@ from timeit import timeit
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import cacheload  # noqa: E402  # after the path
 import coordination  # noqa: E402  # after the path
 import httpx2  # noqa: E402  # after the path
 import load  # noqa: E402  # after the path
 
+import stampede  # noqa: E402  # after the path
 from platform_process import ServerHandle, command, serving  # noqa: E402  # after the path
-from servers import free_port, wait_until  # noqa: E402  # after the path
+from servers import OwnServer, Valkey, free_port, wait_until  # noqa: E402  # after the path
 
 REQUESTS = 480
 """Per sample: so few that a busy moment of the machine meets both sides."""
@@ -245,7 +248,75 @@ def p13_contended() -> Row:
     return Row("P13", "contended hand-over", ours, peer, "us/hand-over", 1 / 10)
 
 
-ROWS: tuple[Callable[[], Row], ...] = (p01, p02, p08, p12, p13, p13_contended, p18, p19, p20)
+def p06() -> Row:
+    """A hit in the first level, with every option on, against the memory of cashews."""
+    ours, cashews, _ = asyncio.run(cacheload.hits())
+    return Row("P06", "L1 hit, 1 KiB, to cashews", ours, cashews, "us", 1 / 15)
+
+
+def p06b() -> Row:
+    """The same against a plain table with time to live."""
+    ours, _, cachetools = asyncio.run(cacheload.hits())
+    return Row("P06b", "L1 hit, 1 KiB, to cachetools", ours, cachetools, "us", 2)
+
+
+def p07() -> Row:
+    """A decorated function whose result is kept."""
+    ours, cashews = asyncio.run(cacheload.decorated())
+    return Row("P07", "@cached hit", ours, cashews, "us", 1 / 30)
+
+
+def p09() -> Row:
+    """1,000 callers of one cold key in one process; more than one run of the loader is a failure."""
+    calls, seconds = asyncio.run(cacheload.one_process(1_000, stampede.LOADER_SECONDS))
+    return Row("P09", "stampede, 1 process", seconds * 1e3 * calls, stampede.LOADER_SECONDS * 1e3, "ms", 1.4)
+
+
+def p09b() -> Row:
+    """The same over four processes and a real server; the best of five, as four processes share the machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = OwnServer(Valkey, Path(folder))
+        try:
+            found = [
+                stampede.stampede(server.server.url(), f"p09-{number}", processes=4, callers=250) for number in range(5)
+            ]
+        finally:
+            server.kill()
+    exact = all((one.calls, one.answers, one.errors) == (1, 1_000, 0) for one in found)
+    seconds = min(one.seconds for one in found) if exact else float("inf")
+    return Row("P09b", "stampede, 4 processes", seconds * 1e3, stampede.LOADER_SECONDS * 1e3, "ms", 2)
+
+
+def p10() -> Row:
+    """What an LRU of the same size answers, against what the first level does."""
+    ours, least_recently_read, _ = asyncio.run(cacheload.hit_rates())
+    return Row("P10", "hits of an LRU to ours, Zipf 1.0", least_recently_read * 100, ours * 100, "% hits", 1 / 1.05)
+
+
+def p10b() -> Row:
+    """What neither level answers of the same load."""
+    _, _, both = asyncio.run(cacheload.hit_rates())
+    return Row("P10b", "misses of both levels, Zipf 1.0", (1 - both) * 100, 1.0, "% misses", 15, absolute=True)
+
+
+ROWS: tuple[Callable[[], Row], ...] = (
+    p01,
+    p02,
+    p06,
+    p06b,
+    p07,
+    p08,
+    p09,
+    p09b,
+    p10,
+    p10b,
+    p12,
+    p13,
+    p13_contended,
+    p18,
+    p19,
+    p20,
+)
 
 
 def main() -> int:

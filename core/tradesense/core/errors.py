@@ -16,6 +16,7 @@
     │   ├── SecretTooLarge
     │   ├── InvalidCacheKey
     │   ├── CacheValueTooLarge
+    │   ├── InvalidCacheValue
     │   ├── InvalidFlag
     │   ├── InvalidSetting
     │   ├── InvalidEmail
@@ -47,6 +48,7 @@
     │   ├── DatabaseUnavailable
     │   ├── SecretStoreUnavailable
     │   ├── CacheUnavailable
+    │   ├── CacheFactoryTimedOut
     │   ├── BackplaneUnavailable
     │   ├── LocksUnavailable
     │   ├── LimiterUnavailable
@@ -217,6 +219,13 @@ class CacheValueTooLarge(InvalidInput):
 
     code = "cache-value-too-large"
     title = "The cache value is too large"
+
+
+class InvalidCacheValue(InvalidInput):
+    """A cache value that has no MessagePack form."""
+
+    code = "invalid-cache-value"
+    title = "The cache value cannot be stored"
 
 
 class InvalidFlag(InvalidInput):
@@ -445,6 +454,13 @@ class CacheUnavailable(Unavailable):
 
     code = "cache-unavailable"
     title = "The cache is unavailable"
+
+
+class CacheFactoryTimedOut(Unavailable):
+    """The value was not made in time, and no stale one was at hand. The making may go on."""
+
+    code = "cache-factory-timed-out"
+    title = "The value was not made in time"
 
 
 class BackplaneUnavailable(Unavailable):

@@ -51,8 +51,8 @@ class Platform(containers.DeclarativeContainer):
     trail = Singleton(AuditTrail, log=log, chain=chain, transactions=transactions)
 
     secrets = Singleton(Secrets, provider=Singleton(parts.secrets_provider, adapters, settings), trail=trail)
-    cache = Singleton(parts.hybrid_cache, adapters, settings)
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")
+    cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
     jobs = Singleton(Jobs, queue=queue, ids=ids, clock=clock, telemetry=telemetry)
 
@@ -95,4 +95,5 @@ async def open_container(
     ready["jobs"].every(Periodic(name="identity.sweep", every=parts.SWEEP_SECONDS, run=ready["sessions"].sweep))
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
+        stack.push_async_callback(ready["cache"].aclose)
         yield Services(health=HealthService(adapters.context.checks), **ready)

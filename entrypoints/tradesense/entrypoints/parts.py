@@ -14,7 +14,9 @@ from tradesense.core.ambient import Random
 from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.limits import Throttle
-from tradesense.core.cache.ports import CacheStore, RateLimiter
+from tradesense.core.cache.near import Near
+from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter
+from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
@@ -90,14 +92,26 @@ def csrf_tokens(adapters: Adapters, settings: Settings) -> CsrfTokens:
     )
 
 
-def hybrid_cache(adapters: Adapters, settings: Settings) -> HybridCache:
-    """The chosen shared store behind a first level that is this process's own."""
-    return HybridCache(
-        near=adapters.own(CacheStore, "memory"),
+def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, telemetry: FanOut) -> HybridCache:
+    """The chosen shared store behind a first level that is this process's own, watched by `/health`."""
+    wanted = settings.cache
+    shared = Capability.SHARED in adapters.capabilities(CacheStore, wanted.provider)
+    cache = HybridCache(
         far=chosen(adapters, settings, "cache.provider"),
         backplane=chosen(adapters, settings, "cache.backplane"),
-        near_ttl=settings.cache.near_ttl,
+        locks=locks if shared else None,
+        clock=adapters.clock,
+        random=adapters.random,
+        telemetry=telemetry,
+        near=Near(max_entries=wanted.near_entries, max_bytes=wanted.near_bytes),
+        near_ttl=wanted.near_ttl,
+        compress_over=wanted.compress_over,
+        options=wanted.options,
+        named=wanted.named,
+        recovery=Recovery(limit=wanted.recovery_entries, max_bytes=wanted.recovery_bytes),
     )
+    adapters.context.watch(cache.health)
+    return cache
 
 
 def throttle(adapters: Adapters, shared: RateLimiter, telemetry: FanOut) -> Throttle:

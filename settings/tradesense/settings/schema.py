@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tradesense.core.cache.options import EntryOptions
 from tradesense.core.identity.models import IdentityPolicy
 from tradesense.core.sensitive import Secret
 
@@ -114,6 +115,20 @@ class CacheSettings(Section, frozen=True, kw_only=True):
     """The ``RateLimiter``."""
     near_ttl: Annotated[float, Meta(gt=0, le=60)] = 1.0
     """Seconds that a process serves its own copy without asking."""
+    near_entries: Positive = 10_000
+    """Entries that a process keeps copies of."""
+    near_bytes: Annotated[int, Meta(ge=65_536)] = 67_108_864
+    """Bytes that these copies take together."""
+    compress_over: Annotated[int, Meta(ge=64)] = 4_096
+    """Bytes from which on a value is compressed in the shared store."""
+    recovery_entries: Positive = 10_000
+    """Changes that a process remembers for the shared store while that is away."""
+    recovery_bytes: Annotated[int, Meta(ge=65_536)] = 67_108_864
+    """Bytes that these changes take together."""
+    options: EntryOptions = EntryOptions()
+    """How entries are kept, unless their named cache says otherwise."""
+    named: dict[str, EntryOptions] = {}
+    """How the entries of one named cache are kept: ``[cache.named.NAME]`` holds what ``[cache.options]`` may."""
 
 
 class FlagsSettings(Section, frozen=True, kw_only=True):

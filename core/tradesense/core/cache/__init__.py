@@ -1,16 +1,27 @@
 """Cache and coordination: values for a while, leases, limits and messages between processes."""
 
+from tradesense.core.cache.decorator import cached
 from tradesense.core.cache.models import Attempt, CacheStats, Lease, Limit, Verdict
-from tradesense.core.cache.ports import Backplane, CacheStore, LockProvider, RateLimiter
+from tradesense.core.cache.named import NamedCache
+from tradesense.core.cache.options import EntryOptions
+from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider, RateLimiter
+from tradesense.core.cache.refresh import Refresh
+from tradesense.core.cache.service import HybridCache
 
 __all__ = (
     "Attempt",
     "Backplane",
     "CacheStats",
     "CacheStore",
+    "Compressor",
+    "EntryOptions",
+    "HybridCache",
     "Lease",
     "Limit",
     "LockProvider",
+    "NamedCache",
     "RateLimiter",
+    "Refresh",
     "Verdict",
+    "cached",
 )

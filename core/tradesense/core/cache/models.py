@@ -59,12 +59,32 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cache has done since it was opened."""
+    """What the cache of one process has done since it was opened, and how it is."""
 
     hits: int = 0
     misses: int = 0
+    stale: int = 0
+    """Values served beyond their life, as no new one could be made in time."""
+    factories: int = 0
+    """Values that this process set out to make."""
+    failures: int = 0
+    """Factories that raised an error."""
+    timeouts: int = 0
+    """Factories that took longer than callers wait."""
+    avoided: int = 0
+    """Callers who were given what another caller, here or in another process, was making already."""
+    unreadable: int = 0
+    """Entries of the shared store that were corrupt, of a later format, or of another type."""
+    near_entries: int = 0
+    near_bytes: int = 0
+    evictions: int = 0
+    """Entries that had to leave the first level for others."""
+    pending: int = 0
+    """Changes that the shared store or the other processes are still to be told of."""
+    lost: int = 0
+    """Such changes that were given up, as there were too many."""
     backend_up: bool = True
-    """False while the shared store is away and the cache goes on in memory."""
+    """False while the shared store or the backplane is away and the cache goes on in the process."""
 
 
 def check_key(key: str) -> str:

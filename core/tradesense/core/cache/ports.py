@@ -60,6 +60,24 @@ class Backplane(Protocol):
         ...
 
 
+class Compressor(Protocol):
+    """Makes large values smaller. Its methods are synchronous; they are called for values of up to 8 MiB."""
+
+    name: str
+    """What entries are marked with: 1 to 16 lower-case letters and digits. It names one format for ever."""
+
+    def compress(self, data: bytes) -> bytes:
+        """``data`` packed. It may be longer than ``data``, in which case it is not used."""
+        ...
+
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        """What :meth:`compress` was given, never more than ``limit`` bytes, whatever ``data`` claims.
+
+        :raises ValueError: ``data`` is damaged, or holds more.
+        """
+        ...
+
+
 class LockProvider(Protocol):
     """Leases with fencing tokens. A lease is a promise in time only; the fencing token is what makes a write safe.
 

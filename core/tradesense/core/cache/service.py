@@ -3,119 +3,150 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
-import msgspec
+from tradesense.core.ambient import Clock, Random
+from tradesense.core.cache.compression import Zlib
+from tradesense.core.cache.engine import Engine
+from tradesense.core.cache.envelope import Codec
+from tradesense.core.cache.models import CacheStats, check_key
+from tradesense.core.cache.named import NamedCache
+from tradesense.core.cache.near import Near
+from tradesense.core.cache.options import EntryOptions
+from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider
+from tradesense.core.cache.recovery import Recovery
+from tradesense.core.cache.report import CacheHealth, Report
+from tradesense.core.cache.tags import EVERYTHING, tag_key
+from tradesense.core.telemetry.ports import HealthCheck, Telemetry
 
-from tradesense.core.cache.models import CacheStats, check_key, check_value
-from tradesense.core.cache.ports import Backplane, CacheStore
-from tradesense.core.errors import BackplaneUnavailable, CacheUnavailable
-
-TOPIC = "tradesense.cache.invalidated"
-Factory = Callable[[], Awaitable[bytes]]
+RECOVER_SECONDS = 0.25
+"""How often outstanding changes are tried again, and the state is measured."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+T = TypeVar("T")
 
 
 class HybridCache:
-    """``get`` looks in the process first, then in the shared store; a change is told to the other processes.
+    """The cache of one process, of which services hold a :class:`NamedCache` each.
 
-    Without the shared store it goes on in the process alone. ``near_ttl`` bounds, in seconds, how long a process may
-    serve a value that another one has replaced while the notice was lost.
+    A read looks in the process first, then in the shared store; a change is told to the other processes. Without the
+    shared store, or without the backplane, it goes on in the process and makes up for what was missed as soon as they
+    are back. ``near_ttl`` bounds, in seconds, how long a process may serve a value that another one has replaced while
+    the notice was lost.
     """
 
-    def __init__(self, *, near: CacheStore, far: CacheStore, backplane: Backplane, near_ttl: float = 1.0) -> None:
-        self._near = near
-        self._far = far
-        self._backplane = backplane
-        self._near_ttl = near_ttl
-        self._loading: dict[str, asyncio.Future[bytes]] = {}
-        self._hits = 0
-        self._misses = 0
-        self._up = True
+    def __init__(
+        self,
+        *,
+        far: CacheStore,
+        backplane: Backplane,
+        clock: Clock,
+        random: Random,
+        telemetry: Telemetry,
+        locks: LockProvider | None = None,
+        near: Near | None = None,
+        near_ttl: float = 1.0,
+        compressor: Compressor | None = None,
+        compress_over: int = 4096,
+        options: EntryOptions | None = None,
+        named: Mapping[str, EntryOptions] | None = None,
+        recovery: Recovery | None = None,
+    ) -> None:
+        """Make it of its parts.
 
-    async def get(self, key: str) -> bytes | None:
-        """The value, or ``None``.
-
-        :raises InvalidCacheKey: the key is not valid.
+        :param locks: leases over all processes that share ``far``; ``None`` where no other process does.
+        :param options: of named caches that have none of their own in ``named``.
         """
-        value = await self._near.get(check_key(key))
-        if value is None and (value := await self._far_get(key)) is not None:
-            await self._near.set(key, value, self._near_ttl)
-        if value is None:
-            self._misses += 1
-        else:
-            self._hits += 1
-        return value
+        compressors: list[Compressor] = [Zlib(), *([compressor] if compressor else [])]
+        self._engine = Engine(
+            near=near or Near(),
+            far=far,
+            backplane=backplane,
+            locks=locks,
+            clock=clock,
+            random=random,
+            compressor=compressors[-1],
+            compressors={one.name: one for one in compressors},
+            compress_over=compress_over,
+            near_ttl=near_ttl,
+            recovery=recovery or Recovery(),
+        )
+        self._report = Report(self._engine, telemetry)
+        self._options = options or EntryOptions()
+        self._named = dict(named or {})
+        self._made: dict[str, tuple[object, NamedCache[object]]] = {}
 
-    async def set(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep ``value`` for ``ttl`` seconds in both levels and tell the other processes.
+    def named(self, name: str, kind: type[T], *, options: EntryOptions | None = None) -> NamedCache[T]:
+        """The cache of that name, for values of the type ``kind``. Asking again gives the same one.
 
-        :raises InvalidCacheKey: the key is not valid.
-        :raises CacheValueTooLarge: the value is over 8 MiB.
+        :param options: what the service thinks right; settings go before it.
+        :raises ValueError: the name is not one, or values of another type stand under it.
         """
-        check_value(value)
-        await self._near.set(check_key(key), value, min(ttl, self._near_ttl))
-        try:
-            await self._far.set(key, value, ttl)
-            self._up = True
-        except CacheUnavailable:
-            self._up = False
-        await self._tell([key])
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a cache: lower-case letters, digits, dots, dashes, 64 at most")
+        known = self._made.get(name)
+        if known is None:
+            engine = self._engine
+            codec = Codec(kind, compressor=engine.compressor, known=engine.compressors, over=engine.compress_over)
+            made: NamedCache[T] = NamedCache(engine, name, codec, self._named.get(name) or options or self._options)
+            self._made[name] = (kind, made)  # type: ignore[assignment]  # the kind beside it says what it holds
+            return made
+        if known[0] != kind:
+            raise ValueError(f"the cache {name!r} holds {known[0]}, not {kind}")
+        return known[1]  # type: ignore[return-value]  # the kind beside it is the same
 
-    async def get_or_set(self, key: str, factory: Factory, ttl: float) -> bytes:
-        """The value, made by ``factory`` when absent. Of callers in one process at one time, one runs the factory.
+    async def invalidate(self, keys: Sequence[str] = (), *, tags: Sequence[str] = ()) -> int | None:
+        """Let neither the keys (``NAME:KEY``) nor anything with one of the tags be served any more, in any process.
 
-        An error of the factory reaches every caller that waited for it and is not kept.
+        Returns how many of the keys the shared store held; ``None`` when it is away. This process no longer serves
+        them in either case; the store and the others are told when they are back.
+
+        :raises InvalidCacheKey: a key or a tag is not valid; nothing is invalidated then.
         """
-        if (value := await self._near.get(check_key(key))) is not None:
-            self._hits += 1
-            return value
-        running = self._loading.get(key)
-        if running is None:
-            running = self._loading[key] = asyncio.ensure_future(self._load(key, factory, ttl))
-            running.add_done_callback(lambda _: self._loading.pop(key, None))
-        return await asyncio.shield(running)
-
-    async def invalidate(self, keys: Sequence[str]) -> int:
-        """Remove the keys everywhere and return how many the shared store held."""
         for key in keys:
             check_key(key)
-        await self._near.delete(*keys)
-        removed = await self._far.delete(*keys)
-        await self._tell(keys)
-        return removed
+        for tag in tags:
+            tag_key(tag)
+        told = not tags or await self._engine.invalidate(tags)
+        removed = await self._engine.remove(keys) if keys else 0
+        return removed if told else None
 
-    async def listen(self) -> None:
-        """Drop from the first level what other processes report as changed. Runs until it is cancelled.
+    async def clear(self) -> bool:
+        """Let no entry of any named cache be good any more; ``False`` when other processes are told later."""
+        return await self._engine.invalidate([EVERYTHING])
 
-        :raises BackplaneUnavailable: the subscription was lost.
+    async def run(self) -> None:
+        """Hear what other processes change, and make up for what was missed. Runs until it is cancelled.
+
+        :raises AdapterClosed: the backplane or the store was closed.
         """
-        async with self._backplane.subscribe(TOPIC) as messages:
-            async for message in messages:
-                await self._near.delete(*msgspec.msgpack.decode(message, type=tuple[str, ...]))
+        listening = asyncio.create_task(self._engine.notices.listen())
+        try:
+            while not listening.done():
+                await self._engine.recover()
+                self._report.measure()
+                await asyncio.wait((listening,), timeout=RECOVER_SECONDS)
+            await listening
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((listening,))
+
+    async def probe(self) -> bool:
+        """Ask the shared store whether it is there."""
+        return await self._engine.far.probe()
 
     def stats(self) -> CacheStats:
-        """Counts since this process opened the cache."""
-        return CacheStats(hits=self._hits, misses=self._misses, backend_up=self._up)
+        """Counts since this process opened the cache, and how it is now."""
+        return self._report.stats()
 
-    async def _load(self, key: str, factory: Factory, ttl: float) -> bytes:
-        # The look into the shared store is part of the flight: its answer may be older than another caller's load.
-        if (value := await self.get(key)) is not None:
-            return value
-        value = await factory()
-        await self.set(key, value, ttl)
-        return value
+    @property
+    def health(self) -> HealthCheck:
+        """For `/health`: degraded while the cache goes on in the process alone."""
+        return CacheHealth(self._report)
 
-    async def _far_get(self, key: str) -> bytes | None:
-        try:
-            value = await self._far.get(key)
-        except CacheUnavailable:
-            self._up = False
-            return None
-        self._up = True
-        return value
-
-    async def _tell(self, keys: Sequence[str]) -> None:
-        try:
-            await self._backplane.publish(TOPIC, msgspec.msgpack.encode(tuple(keys)))
-        except BackplaneUnavailable:
-            self._up = False
+    async def aclose(self) -> None:
+        """End what is being made. Nothing may be asked of the cache afterwards."""
+        await self._engine.flights.cancel()

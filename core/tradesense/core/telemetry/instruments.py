@@ -53,6 +53,39 @@ FLAG_EVALUATIONS = Instrument(
     labels=("reason",),
 )
 
+CACHE_EVENTS = Instrument(
+    name="tradesense.cache.events",
+    kind=Kind.COUNTER,
+    description="What the cache did: hits, misses, stale values, factories, their failures and time-outs.",
+    labels=("event",),
+)
+CACHE_EVICTIONS = Instrument(
+    name="tradesense.cache.evictions",
+    kind=Kind.COUNTER,
+    description="Entries that had to leave the first level for others.",
+)
+CACHE_NEAR_ENTRIES = Instrument(
+    name="tradesense.cache.near.entries",
+    kind=Kind.GAUGE,
+    description="Entries in the first level.",
+)
+CACHE_NEAR_BYTES = Instrument(
+    name="tradesense.cache.near.size",
+    kind=Kind.GAUGE,
+    description="Bytes that the first level holds.",
+    unit="By",
+)
+CACHE_PENDING = Instrument(
+    name="tradesense.cache.pending",
+    kind=Kind.GAUGE,
+    description="Changes that the shared store or the other processes are still to be told of.",
+)
+CACHE_BACKEND_UP = Instrument(
+    name="tradesense.cache.backend.up",
+    kind=Kind.GAUGE,
+    description="1 while the shared store and the backplane answer, 0 while the cache goes on in the process alone.",
+)
+
 ALL = (
     HTTP_REQUEST_DURATION,
     HTTP_ACTIVE_REQUESTS,
@@ -61,4 +94,10 @@ ALL = (
     LIMITER_FALLBACKS,
     LIMITER_DECISIONS,
     FLAG_EVALUATIONS,
+    CACHE_EVENTS,
+    CACHE_EVICTIONS,
+    CACHE_NEAR_ENTRIES,
+    CACHE_NEAR_BYTES,
+    CACHE_PENDING,
+    CACHE_BACKEND_UP,
 )

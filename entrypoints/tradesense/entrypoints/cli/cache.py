@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tradesense.core.errors import CacheUnavailable
 from tradesense.entrypoints.cli.output import output_option, show_one
 from tradesense.entrypoints.cli.session import work
 
 if TYPE_CHECKING:
     from tradesense.entrypoints.services import Services
-
-PROBE = "tradesense.cli.probe"
 
 
 @click.group()
@@ -25,29 +24,38 @@ def cache() -> None:
 def stats(output: str) -> None:
     """Tell who keeps the cache and whether it answers.
 
-    Hits and misses are counted by each serving process; its metrics show them.
+    Hits and misses are counted by each serving process; its metrics and its HTTP API show them.
     """
 
     async def ask(services: Services) -> dict[str, Any]:
-        await services.cache.get(PROBE)  # the shared store is known to be there only once it was asked
         chosen = services.settings.cache
         return {
             "provider": chosen.provider,
             "backplane": chosen.backplane,
-            "backend_up": services.cache.stats().backend_up,
+            "backend_up": await services.cache.probe(),
             "near_ttl": chosen.near_ttl,
+            "near_entries": chosen.near_entries,
+            "near_bytes": chosen.near_bytes,
+            "named": sorted(chosen.named),
         }
 
     show_one(work(ask), output)
 
 
 @cache.command()
-@click.option("--key", "keys", multiple=True, required=True, help="May be given several times.")
+@click.option("--key", "keys", multiple=True, help="A whole key, NAME:KEY; may be given several times.")
+@click.option("--tag", "tags", multiple=True, help="Everything that has this tag; may be given several times.")
 @output_option
-def invalidate(keys: tuple[str, ...], output: str) -> None:
-    """Remove keys from the shared cache and from every process."""
+def invalidate(keys: tuple[str, ...], tags: tuple[str, ...], output: str) -> None:
+    """Let keys, and everything that has one of the tags, be served no more by any process."""
+    if not (keys or tags):
+        raise click.UsageError("name at least one --key or --tag")
 
     async def remove(services: Services) -> int:
-        return await services.cache.invalidate(keys)
+        removed = await services.cache.invalidate(keys, tags=tags)
+        if removed is None:
+            # This process ends now, and with it the memory of what is still to be told.
+            raise CacheUnavailable("the shared cache was not told", origin="cache.provider", mend="try again")
+        return removed
 
     show_one({"removed": work(remove)}, output)

@@ -91,7 +91,7 @@ def _give_up(error: TradeSenseError) -> None:
 @asynccontextmanager
 async def background(services: Services) -> AsyncGenerator[None]:
     """Run what works beside the requests: notices of the cache, and jobs where the server does them."""
-    work: dict[str, Callable[[], Awaitable[None]]] = {"cache notices": services.cache.listen}
+    work: dict[str, Callable[[], Awaitable[None]]] = {"cache notices": services.cache.run}
     if services.settings.jobs.embedded:
         work["queued jobs"] = services.jobs.work
         work["periodic jobs"] = lambda: periodic(services)

@@ -1,0 +1,173 @@
+"""What all named caches of one process share: both levels, the tags, the flights, the notices and the counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tradesense.core.ambient import Clock, Random
+from tradesense.core.cache.far import Far
+from tradesense.core.cache.flight import Flights
+from tradesense.core.cache.near import Near
+from tradesense.core.cache.notices import Notice, Notices
+from tradesense.core.cache.options import MAX_LIFE
+from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider
+from tradesense.core.cache.recovery import Action, Pending, Recovery
+from tradesense.core.cache.tags import PREFIX, Tags, seal_stamp, tag_key
+
+ORIGIN_BYTES = 8
+TICK = 1e-6
+"""The least time between two changes of one process, in seconds."""
+BATCH = 64
+"""Outstanding changes that are carried out at once."""
+TAG_LIFE = MAX_LIFE + 24 * 60 * 60
+"""Seconds that the instant of a tag is kept: longer than any entry that it could be about."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has happened since the cache was opened."""
+
+    hits: int = 0
+    misses: int = 0
+    stale: int = 0
+    factories: int = 0
+    failures: int = 0
+    timeouts: int = 0
+    avoided: int = 0
+    unreadable: int = 0
+
+
+class Engine:
+    """The parts, and the operations on keys that need several of them."""
+
+    def __init__(
+        self,
+        *,
+        near: Near,
+        far: CacheStore,
+        backplane: Backplane,
+        locks: LockProvider | None,
+        clock: Clock,
+        random: Random,
+        compressor: Compressor,
+        compressors: Mapping[str, Compressor],
+        compress_over: int,
+        near_ttl: float,
+        recovery: Recovery,
+    ) -> None:
+        self.now = clock.monotonic
+        self._clock = clock
+        self._random = random
+        self.near = near
+        self.recovery = recovery
+        self.far = Far(far, recovery=recovery, now=self.now, wall=self.wall)
+        self.locks = locks
+        self.compressor = compressor
+        self.compressors = compressors
+        self.compress_over = compress_over
+        self.near_ttl = near_ttl
+        self.tags = Tags(trust=near_ttl)
+        self.flights = Flights()
+        self.counts = Counts()
+        self.notices = Notices(
+            backplane,
+            origin=random.bytes(ORIGIN_BYTES).hex(),
+            now=self.now,
+            heard=self._heard,
+            missed=near.recheck,
+        )
+        self._last = 0.0
+        self._arrivals: dict[str, asyncio.Event] = {}
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return self._clock.now().timestamp()
+
+    def stamp(self) -> float:
+        """An instant for a change: now, but after every change that this process has made or heard of."""
+        self._last = max(self.wall(), self._last + TICK)
+        return self._last
+
+    def chance(self) -> float:
+        """A number between 0 and 1."""
+        return int.from_bytes(self._random.bytes(4)) / 2**32
+
+    async def changed(self, keys: Sequence[str], stamp: float) -> None:
+        """Tell the other processes that ``keys`` are no longer what they were."""
+        if not await self.notices.tell(stamp, keys=dict.fromkeys(keys, stamp)):
+            for key in keys:
+                self.recovery.add(Pending(key=key, action=Action.TELL, stamp=stamp))
+
+    async def remove(self, keys: Sequence[str]) -> int | None:
+        """Remove ``keys`` everywhere; ``None`` instead of their number when the store has to be told later."""
+        # One tick after now: what another process wrote in the same instant goes as well.
+        self.stamp()
+        stamp = self.stamp()
+        for key in keys:
+            self.forget(key, stamp)
+        removed = await self.far.delete(keys, stamp)
+        await self.changed(keys, stamp)
+        return removed
+
+    async def invalidate(self, tags: Sequence[str]) -> bool:
+        """Let nothing be good any more that has one of ``tags``; ``False`` when others have to be told later."""
+        stamp, now = self.stamp(), self.now()
+        items = {tag_key(tag): seal_stamp(stamp) for tag in tags}
+        for tag in tags:
+            self.tags.learn(tag, stamp, now)
+        written = await self.far.write_many(items, TAG_LIFE, stamp)
+        told = await self.notices.tell(stamp, tags=dict.fromkeys(tags, stamp))
+        if not told:
+            for key in items:
+                self.recovery.add(Pending(key=key, action=Action.TELL, stamp=stamp))
+        return written and told
+
+    def expect(self, key: str) -> asyncio.Event:
+        """What is set once ``key`` is heard to have changed; to be asked for before one looks."""
+        return self._arrivals.setdefault(key, asyncio.Event())
+
+    def expected(self, key: str) -> None:
+        """Nobody waits for ``key`` any more."""
+        self._arrivals.pop(key, None)
+
+    async def recover(self) -> None:
+        """Make up for what was missed while the store or the backplane was away."""
+        down = not (self.far.reads.up and self.far.writes.up and self.notices.link.up)
+        if (not down and not self.recovery) or not await self.far.probe():
+            return
+        if not await self.notices.tell(self._last, again=True):
+            return
+        changes = list(self.recovery)
+        for start in range(0, len(changes), BATCH):
+            if not await self._make_up(changes[start : start + BATCH]):
+                return
+        self.far.writes.worked()
+
+    async def _make_up(self, changes: Sequence[Pending]) -> bool:
+        if not await self.far.make_up(changes):
+            return False
+        tags = {one.key.removeprefix(PREFIX): one.stamp for one in changes if one.key.startswith(PREFIX)}
+        keys = {one.key: one.stamp for one in changes if not one.key.startswith(PREFIX)}
+        told = await self.notices.tell(self._last, keys=keys, tags=tags, again=True)
+        if told:
+            for change in changes:
+                self.recovery.done(change)
+        return told
+
+    def _heard(self, notice: Notice) -> None:
+        self._last = max(self._last, notice.stamp)
+        for key, stamp in notice.keys.items():
+            self.forget(key, stamp)
+            event = self._arrivals.pop(key, None)
+            if event is not None:
+                event.set()
+        now = self.now()
+        for tag, stamp in notice.tags.items():
+            self.tags.learn(tag, stamp, now)
+
+    def forget(self, key: str, stamp: float) -> None:
+        """Drop ``key`` from this process, and let nothing come back that was made before ``stamp``."""
+        self.near.drop(key, stamp)
+        self.flights.outdate(key, stamp)
