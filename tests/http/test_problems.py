@@ -193,7 +193,24 @@ def test_R25_every_status_that_can_be_brought_about_has_them(anyone, admin, pers
 def test_a_refusal_in_the_middle_of_an_error_says_where():
     refusal = Refused(problems.INVALID_BODY, faults=[fault("Expected `str`, got `int` - at `$.a[0]`")])
     answer = answer_to(refusal, correlation_id="c")
-    assert json.loads(answer.body)["errors"] == [{"path": "$.a[0]", "message": "Expected `str`, got `int`"}]
+    problem = json.loads(answer.body)
+    assert problem["errors"] == [{"path": "$.a[0]", "message": "Expected `str`, got `int`"}]
+    assert problem["detail"] == "$.a[0]: Expected `str`, got `int`"
+
+
+def test_the_detail_of_a_bad_body_or_parameter_says_where_and_what_and_no_value(anyone, admin):
+    body = anyone.post("/api/v1/auth/login", json={"email": 7, "password": "canary-4410"}).json()
+    assert body["type"].endswith(":invalid-body")
+    assert "$.email" in body["detail"]
+    assert "`str`" in body["detail"]
+    mode = anyone.post(
+        "/api/v1/auth/login", json={"email": "a@b.example", "password": "x", "mode": "canary-4410"}
+    ).json()
+    assert "$.mode" in mode["detail"]
+    parameter = admin.get("/api/v1/secrets?limit=canary-4410").json()
+    assert parameter["type"].endswith(":invalid-parameter")
+    assert "limit" in parameter["detail"]
+    assert "canary" not in f"{body}{mode}{parameter}"
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,12 @@ from talking import Talker, speak
 
 from platform_process import serving as served
 from servers import wait_until
+from tradesense.adapters.memory.telemetry import MemoryErrorReporter
 from tradesense.core.errors import BackplaneUnavailable, ConfigurationError
-from tradesense.entrypoints.http import lifespan
 from tradesense.entrypoints.http.administrator import EMAIL, first_administrator
 from tradesense.entrypoints.http.lifespan import background
 from tradesense.entrypoints.http.serve import PortTaken, addressed, free_port
+from tradesense.entrypoints.worker import background as worker
 from tradesense.settings.schema import Settings
 
 
@@ -73,12 +74,38 @@ def test_a_database_that_cannot_be_made_ends_the_start_with_one_line(tradesense)
     assert "url:" not in done.out
 
 
-def test_a_start_that_fails_in_the_process_itself_keeps_its_exit_code(tradesense):
-    env = {"ENVIRONMENT": "testing", "REDIS_URL": "redis://127.0.0.1:9/0", "TRADESENSE_IDENTITY__CSRF_KEY": "x" * 40}
-    done = tradesense("serve", "--port", "0", env=env)
-    assert done.code in {69, 78}, done.err
-    assert "Traceback" not in done.err
-    assert len([line for line in done.err.splitlines() if line.startswith("error:")]) == 1
+REDIS_AWAY = {"ENVIRONMENT": "testing", "TRADESENSE_CACHE__PROVIDER": "redis", "REDIS_URL": "redis://127.0.0.1:9/0"}
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_dependency_that_is_away_at_the_start_is_one_line_and_exit_code_69(tradesense, processes):
+    done = tradesense("serve", "--port", "0", "--processes", processes, env=REDIS_AWAY)
+    assert done.code == 69, done.err
+    assert_one_line(done)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_root_key_that_cannot_be_one_is_one_line_and_exit_code_78(tradesense, processes):
+    env = {"TRADESENSE_SECRETS__LOCAL__ROOT_KEY": "short"}
+    done = tradesense("serve", "--port", "0", "--processes", processes, env=env)
+    assert done.code == 78, done.err
+    assert "root_key" in done.err
+    assert_one_line(done)
+
+
+def assert_one_line(done):
+    """One line about the error, beside warnings about the settings, and nothing of granian's."""
+    (line,) = [line for line in done.err.splitlines() if not line.startswith("warning: ")]
+    assert line.startswith("error: ")
+    assert done.out == ""
+
+
+def test_a_first_start_in_development_says_nothing_of_alembic(tmp_path):
+    with served({"TRADESENSE_TELEMETRY__LOG_LEVEL": "debug"}, folder=tmp_path) as server:
+        server.stop()
+        assert (tmp_path / "var" / "tradesense.db").exists()
+        assert "alembic" not in server.output
+        assert "setup plugin" not in server.output
 
 
 def test_sigterm_says_not_ready_first_and_exits_with_0(tmp_path):
@@ -205,7 +232,7 @@ async def test_of_two_processes_that_start_at_once_one_makes_the_administrator(s
 
 
 async def test_background_work_is_begun_again_when_a_dependency_ended_it(services, monkeypatch):
-    monkeypatch.setattr(lifespan, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(worker, "FIRST_PAUSE", 0.01)
     begun, often = [], asyncio.Event()
 
     class Cache:
@@ -221,6 +248,45 @@ async def test_background_work_is_begun_again_when_a_dependency_ended_it(service
             await often.wait()
     assert len(begun) == 3
     assert not [task for task in asyncio.all_tasks() if task.get_name() in {"cache notices", "queued jobs"}]
+
+
+async def test_background_work_is_begun_again_whatever_ended_it(services, monkeypatch, caplog):
+    """A malformed message, a cancelled future and a clean return are all no reason to stop for ever."""
+    monkeypatch.setattr(worker, "FIRST_PAUSE", 0.01)
+    reporter = MemoryErrorReporter()
+    ways = iter([KeyError("canary-7731"), asyncio.CancelledError(), None])
+    often = asyncio.Event()
+
+    class Cache:
+        async def listen(self):
+            if (way := next(ways, often)) is often:
+                often.set()
+                await asyncio.Event().wait()
+            if way is not None:
+                raise way
+
+    async with background(dataclasses.replace(services, cache=Cache(), errors=reporter)):
+        async with asyncio.timeout(10):
+            await often.wait()
+    assert "background work cache notices was interrupted: KeyError" in caplog.text
+    assert "canary" not in caplog.text
+    assert [(told.error, told.context["work"]) for told in reporter.reported] == [("KeyError", "cache notices")]
+
+
+async def test_leaving_raises_nothing_of_background_work(services, caplog):
+    begun = asyncio.Event()
+
+    class Cache:
+        async def listen(self):
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("while it was ended")
+
+    async with background(dataclasses.replace(services, cache=Cache())):
+        await begun.wait()
+    assert "background work cache notices" in caplog.text
 
 
 def test_help_does_not_import_the_server():

@@ -16,7 +16,7 @@ from tradesense.plugins.bounds import Owner
 
 log = logging.getLogger("tradesense.plugins")
 
-OPEN_SECONDS = 8.0
+OPEN_SECONDS = 7.0
 """How long an adapter may take to open, and to close."""
 
 GRACE_SECONDS = 0.5
@@ -32,7 +32,7 @@ async def opened(part: Any, owner: Owner) -> AsyncGenerator[None]:
 
     :raises TradeSenseError: the part raised it.
     :raises PluginFailed: it raised anything else; when something else has ended the work already, that goes on.
-    :raises PluginTimedOut: it took more than eight seconds.
+    :raises PluginTimedOut: it took more than seven seconds.
     """
     async with _watched(owner, "open"):
         await part.__aenter__()

@@ -14,7 +14,7 @@ from tradesense.core.errors import DuplicateAdapter, MissingDependency, PluginFa
 from tradesense.plugins.bounds import Owner, bounded, short
 from tradesense.plugins.manifest import Adapter, AdapterContext, Requirement
 
-BUILD_SECONDS = 8.0
+BUILD_SECONDS = 7.0
 """How long a factory may take; it is the one that imports an SDK."""
 
 
@@ -73,7 +73,7 @@ class Registry:
 
 
 def build(offer: Offer, settings: msgspec.Struct, context: AdapterContext) -> Any:
-    """Import the adapter's factory and call it, within eight seconds.
+    """Import the adapter's factory and call it, within seven seconds.
 
     :raises MissingDependency: a distribution that it requires is not installed.
     :raises PluginFailed: the factory cannot be imported, or raised something that is not ours.

@@ -38,6 +38,10 @@ class Backend(Protocol):
         """Whether the driver already knows that this connection is dead; costs no round trip."""
         ...
 
+    def abandon(self, driver: Any) -> None:
+        """Cut the driver's own connection off, without a farewell that a dead server would have to answer."""
+        ...
+
     def close(self) -> None:
         """Give back what :meth:`open` took, once the engine is disposed of."""
         ...

@@ -181,6 +181,7 @@ class Database:
             rows = await_(self._backend.fetch(pooled.driver_connection, sql, values))
         except BaseException:
             # after a cancellation or a time-out the connection may be busy with this query still
+            self._backend.abandon(pooled.driver_connection)
             pooled.invalidate()
             raise
         pooled.close()

@@ -62,6 +62,10 @@ class Postgresql:
         """See :meth:`Backend.lost`."""
         return bool(driver.is_closed())
 
+    def abandon(self, driver: Any) -> None:
+        """See :meth:`Backend.abandon`."""
+        driver.terminate()
+
     def close(self) -> None:
         """See :meth:`Backend.close`: nothing is left."""
 

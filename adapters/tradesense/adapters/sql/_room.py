@@ -21,7 +21,8 @@ from tradesense.core.telemetry.models import Health, Status
 from tradesense.core.telemetry.ports import HealthCheck
 from tradesense.plugins.manifest import AdapterContext
 
-HEALTH_SECONDS = 2.0
+HEALTH_SECONDS = 1.5
+"""A check may take two seconds with all that is around it."""
 
 _PING = Query(select(true()))
 

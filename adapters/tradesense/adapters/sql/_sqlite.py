@@ -72,6 +72,9 @@ class Sqlite:
         """See :meth:`Backend.lost`: a file does not hang up."""
         return False
 
+    def abandon(self, driver: aiosqlite.Connection) -> None:
+        """See :meth:`Backend.abandon`: a file needs no farewell."""
+
     def close(self) -> None:
         """See :meth:`Backend.close`."""
         if self._folder is not None:

@@ -27,7 +27,8 @@ from tradesense.plugins import AdapterContext
 
 T = TypeVar("T")
 
-HEALTH_SECONDS = 2.0
+HEALTH_SECONDS = 1.5
+"""A check may take two seconds with all that is around it."""
 READS_AT_ONCE = 8
 _CAS_MISMATCH = "check-and-set parameter did not match"
 

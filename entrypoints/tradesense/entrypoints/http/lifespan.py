@@ -6,19 +6,23 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Any
 
 import structlog
 from litestar.types import ASGIApp, Receive, Send
 
-from tradesense.core.errors import ConfigurationError, TradeSenseError
+from tradesense.core.errors import TradeSenseError
 from tradesense.entrypoints.container import open_container
 from tradesense.entrypoints.http.administrator import first_administrator
 from tradesense.entrypoints.http.app import create_app
+from tradesense.entrypoints.http.ending import Ending
 from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.services import Services
+from tradesense.entrypoints.worker.background import Work, told
+from tradesense.entrypoints.worker.background import background as kept_up
 from tradesense.entrypoints.worker.periodic import periodic
 from tradesense.plugins.manager import Plugins
 from tradesense.settings.schema import Settings
@@ -28,19 +32,14 @@ log = structlog.stdlib.get_logger("tradesense.http")
 DRAIN = signal.SIGUSR1
 """Tells a server process to say that it is not ready, while it still answers."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before background work that failed is begun again; doubled each time."""
-
-EXIT_UNAVAILABLE, EXIT_CONFIGURATION = 69, 78
-"""``EX_UNAVAILABLE`` and ``EX_CONFIG`` of sysexits.h."""
-
 
 class Server:
     """The ASGI application of one server process. It opens the container when the server starts it."""
 
-    def __init__(self, settings: Settings, plugins: Plugins | None = None) -> None:
+    def __init__(self, settings: Settings, plugins: Plugins | None = None, *, ending: Ending | None = None) -> None:
         self._settings = settings
         self._plugins = plugins
+        self._ending = ending or Ending()
         self._app: ASGIApp | None = None
 
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
@@ -51,20 +50,24 @@ class Server:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
-        async with AsyncExitStack() as stack:
-            try:
-                services = await stack.enter_async_context(open_container(self._settings, plugins=self._plugins))
-                await self._start(stack, services)
-            except TradeSenseError as error:
-                await stack.aclose()
-                _give_up(error)
-            except Exception as error:
-                log.critical("the start failed", exc_info=error)
-                raise SystemExit(1) from error
-            gc.freeze()  # what is there now stays: no collection need look at it again
-            gc.enable()
+        stack = AsyncExitStack()
+        try:
+            services = await stack.enter_async_context(open_container(self._settings, plugins=self._plugins))
+            await self._start(stack, services)
+        except TradeSenseError as error:
+            await _closed(stack)
+            raise SystemExit(self._ending.tell(error)) from error
+        except Exception as error:
+            log.critical("the start failed", exc_info=error)
+            await _closed(stack)
+            raise SystemExit(1) from error
+        gc.freeze()  # what is there now stays: no collection need look at it again
+        gc.enable()
+        try:
             await send({"type": "lifespan.startup.complete"})
             await receive()
+        finally:
+            await _closed(stack)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self, stack: AsyncExitStack, services: Services) -> None:
@@ -81,41 +84,18 @@ class Server:
             sys.stdout.flush()
 
 
-def _give_up(error: TradeSenseError) -> None:
-    """End the process with one line and the exit code that the documentation gives to the error."""
-    sys.stderr.write(f"error: {error.line()}\n")
-    sys.stderr.flush()
-    raise SystemExit(EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else EXIT_UNAVAILABLE)
+async def _closed(stack: AsyncExitStack) -> None:
+    """Close everything. What cannot be closed is logged, as the process ends in any case."""
+    try:
+        await stack.aclose()
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other parts are closed
+        log.error("not everything could be closed", error=type(error).__qualname__, detail=told(error))  # noqa: TRY400  # one line
 
 
-@asynccontextmanager
-async def background(services: Services) -> AsyncGenerator[None]:
-    """Run what works beside the requests: notices of the cache, and jobs where the server does them."""
-    work: dict[str, Callable[[], Awaitable[None]]] = {"cache notices": services.cache.run}
+def background(services: Services) -> AbstractAsyncContextManager[None]:
+    """What works beside the requests: notices of the cache, and jobs where the server does them."""
+    work: dict[str, Work] = {"cache notices": services.cache.run}
     if services.settings.jobs.embedded:
         work["queued jobs"] = services.jobs.work
-        work["periodic jobs"] = lambda: periodic(services)
-    tasks = [asyncio.create_task(_kept_up(name, run), name=name) for name, run in work.items()]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def _kept_up(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Begin the work again whenever a dependency ended it."""
-    pause = FIRST_PAUSE
-    while True:
-        began = asyncio.get_running_loop().time()
-        try:
-            await run()
-        except TradeSenseError as error:
-            log.warning("background work was interrupted", work=name, error=error.code, detail=error.line())
-        if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:
-            pause = FIRST_PAUSE
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+        work["periodic jobs"] = partial(periodic, services)
+    return kept_up(work, services.errors)

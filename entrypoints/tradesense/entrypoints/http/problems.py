@@ -54,9 +54,9 @@ class Refused(Exception):  # it is how a layer says no, whatever was wrong
         headers: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, str]] = (),
     ) -> None:
-        super().__init__(detail or kind.title)
         self.kind = kind
-        self.detail = detail or kind.title
+        self.detail = detail or "; ".join(f"{one['path']}: {one['message']}" for one in faults) or kind.title
+        super().__init__(self.detail)
         self.headers = dict(headers or {})
         self.faults = tuple(faults)
         """Where in the body or the query, and what: ``path`` and ``message``, never a value."""

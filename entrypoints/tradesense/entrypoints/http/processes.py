@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from tradesense.entrypoints.http.ending import CONFIGURATION, UNAVAILABLE
 from tradesense.entrypoints.http.lifespan import DRAIN
 
 STOP_SECONDS = 20
@@ -59,11 +61,13 @@ class ServerProcesses:
     def run(self) -> int:
         """Serve, and return the exit code: 0 after a signal, else that of the process that gave up."""
         self._granian.drain = self._drain
+        logging.getLogger("_granian").addFilter(self._granian.unexplained)
         try:
             self._granian.serve(target_loader=_Owned(self._load, os.getpid()), wrap_loader=False)
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else 1
         finally:
+            logging.getLogger("_granian").removeFilter(self._granian.unexplained)
             self.ended.set()
         return 0
 
@@ -88,6 +92,15 @@ class _Granian(MPServer):
     """Granian's server, which says that it is not ready before it stops, and keeps a process's exit code."""
 
     drain: float = 0.0
+    _explained = False
+
+    def unexplained(self, record: logging.LogRecord) -> bool:
+        """Whether a record is news: not that a process ended which has said why itself."""
+        if not record.getMessage().startswith("Unexpected exit"):
+            return True
+        workers: list[Any] = list(self.wrks)
+        self._explained |= any(worker.inner.exitcode in {UNAVAILABLE, CONFIGURATION} for worker in workers)
+        return not self._explained
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Drain, then stop the processes.

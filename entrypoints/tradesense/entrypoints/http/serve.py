@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from tradesense.core.errors import ConfigurationError, TradeSenseError, Unavailable
 from tradesense.entrypoints import logs
 from tradesense.entrypoints.database import needed, upgrade_database
-from tradesense.entrypoints.http.lifespan import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, Server
+from tradesense.entrypoints.http.ending import Ending
+from tradesense.entrypoints.http.lifespan import Server
 from tradesense.entrypoints.http.processes import ServerProcesses
 from tradesense.settings.load import Loaded, load
 from tradesense.settings.schema import Settings
@@ -55,6 +56,7 @@ def serve(loaded: Loaded, *, host: str, port: int, processes: int) -> int:
 
     :param port: 0 picks a free one.
     """
+    ending = Ending()
     with ExitStack() as stack:
         try:
             port = free_port(host, port)
@@ -64,9 +66,8 @@ def serve(loaded: Loaded, *, host: str, port: int, processes: int) -> int:
             if settings.environment == "development" and needed(settings):
                 asyncio.run(upgrade_database(settings))
         except TradeSenseError as error:
-            sys.stderr.write(f"error: {error.line()}\n")
-            return EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else EXIT_UNAVAILABLE
-        _inherited[:] = [lambda: Server(settings, loaded.plugins)]
+            return ending.tell(error)
+        _inherited[:] = [lambda: Server(settings, loaded.plugins, ending=ending)]
         server = ServerProcesses(
             partial(application, host, port, processes, shared),
             host=host,

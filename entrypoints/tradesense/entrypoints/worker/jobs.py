@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from functools import partial
 
 from tradesense.entrypoints.container import open_container
 from tradesense.entrypoints.services import Services
+from tradesense.entrypoints.worker.background import Work, background
 from tradesense.entrypoints.worker.periodic import periodic
 from tradesense.settings.schema import Settings
 
@@ -39,9 +41,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _until(stop: asyncio.Event, services: Services) -> None:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(services.jobs.work()), group.create_task(periodic(services))]
+    work: dict[str, Work] = {"queued jobs": services.jobs.work, "periodic jobs": partial(periodic, services)}
+    async with background(work, services.errors):
         await stop.wait()
         log.info("worker stops: what it has begun is finished, the rest goes back to the queue")
-        for task in tasks:
-            task.cancel()
