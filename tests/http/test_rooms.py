@@ -253,6 +253,8 @@ def test_settings_have_a_history_and_can_be_rolled_back(admin, name):
     assert admin.post(f"{path}/rollback", json={"revision": 1}).json()["value"] == "light"
     assert admin.get(path).json()["revision"] == 4
     assert admin.post(f"{path}/rollback", json={"revision": 99}).status_code == 400
+    for never in (admin.get(f"{path}x/history"), admin.post(f"{path}x/rollback", json={"revision": 1})):
+        assert (never.status_code, never.json()["type"]) == (404, "urn:tradesense:problem:setting-not-found")
 
 
 def test_public_config_is_read_by_anyone_and_not_twice(anyone, admin, name):
@@ -376,6 +378,16 @@ def test_openapi_names_every_route_its_guard_and_no_secret(anyone):
     assert schemas["LoginBody"]["properties"]["password"] == {"type": "string", "format": "password"}
     assert "example" not in str(schemas["NewValue"])
     assert set(document["paths"]["/api/v1/secrets/{path}"]) == {"get", "put", "delete"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/nope", "/nope.json", "/swagger", "/redoc", "/elements", "/openapi.yaml", "/a/b"],
+)
+def test_R28_beside_the_document_there_is_nothing_under_schema(anyone, path):
+    answer = anyone.get(f"/schema{path}", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:tradesense:problem:no-route")
+    assert answer.headers["content-type"].startswith("application/problem+json")
 
 
 def test_metrics_can_be_read_by_anyone_in_development(anyone):
