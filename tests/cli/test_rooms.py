@@ -83,6 +83,13 @@ def test_the_first_administrator_is_made_once(bare, place: Path):
     assert fields["password"].encode() not in b"".join(p.read_bytes() for p in (place / "var").iterdir())
 
 
+def test_init_refuses_a_word_that_is_no_address_before_it_does_anything(bare, place: Path):
+    done = bare("init", "--email", "nobody")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: the part before '@' is not valid")
+    assert not list(place.iterdir())
+
+
 def test_accounts_are_made_listed_and_disabled(cli, read):
     password = "canary long enough to be one"
     done = cli("users", "create", "ada@example.org", "--role", "admin", "--password-stdin", stdin=f"{password}\n")
@@ -151,7 +158,9 @@ def test_the_schema_is_told_and_brought_up(bare, place: Path):
     assert (before["current"], before["up_to_date"]) == (None, False)
     assert before["head"] in bare("db", "upgrade").stdout
     assert json.loads(bare("db", "current", "-o", "json").stdout)["up_to_date"]
-    assert "no change" in bare("db", "upgrade").stderr
+    again = bare("db", "upgrade")
+    assert (again.stdout, again.stderr) == ("", "nothing to do: the schema is that of this release\n")
+    assert json.loads(bare("db", "upgrade", "-o", "json").stdout) == []
 
 
 def test_a_benchmark_prints_a_row_for_each_operation(bare, monkeypatch: pytest.MonkeyPatch):

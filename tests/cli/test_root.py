@@ -23,6 +23,7 @@ from tradesense.core.errors import (
     every_error,
 )
 from tradesense.entrypoints.cli import app, commands, failures, session
+from tradesense.entrypoints.cli.output import is_lost
 
 HEAVY = (
     "alembic",
@@ -249,6 +250,25 @@ def test_a_reader_who_goes_away_is_no_error(place: Path):
         process.stdout.close()
         said = process.stderr.read()
     assert said == b""
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "audit --help", "config show -o json", "--traceback db current"]
+)
+def test_a_full_output_is_one_line_and_exit_code_1(place: Path, words: str):
+    environ = {"PATH": os.environ["PATH"], "HOME": str(place)}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [script(), *words.split()], stdout=full, stderr=subprocess.PIPE, cwd=place, env=environ, check=False
+        )
+    assert done.stderr == b"error: the output cannot be written: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_only_printing_is_told_as_such():
+    with pytest.raises(OSError, match="nowhere") as caught:
+        Path("/nowhere/at/all").stat()
+    assert not is_lost(caught.value)
 
 
 def test_the_modules_are_named_as_the_rooms():

@@ -11,11 +11,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from _pytest.fixtures import FixtureFunctionDefinition
 
 import distributions
+from tradesense.core import testing
 from tradesense.core.errors import every_error
 from tradesense.plugins import hookspecs
 from tradesense.plugins.manager import load
+from tradesense.settings.environment import COMMON
 from tradesense.settings.schema import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +106,43 @@ def _settings(kind: type[msgspec.Struct], place: str) -> Iterator[str]:
 def test_every_setting_of_the_platform_is_documented(docs: str) -> None:
     """By its dotted name, as `secrets.provider`."""
     assert not (missing := _missing(_settings(Settings, ""), docs)), f"docs lack {missing}"
+
+
+def test_every_variable_that_sets_one_is_documented() -> None:
+    """Between back quotes, on the page of the settings."""
+    page = (ROOT / "docs/settings.md").read_text()
+    assert not (missing := [name for name in COMMON if f"`{name}`" not in page]), f"it lacks {', '.join(missing)}"
+
+
+def _fixtures() -> Iterator[tuple[str, str]]:
+    """The contract, and the name, of every fixture that the author of an adapter may override."""
+    for name in testing.__all__:
+        contract = getattr(testing, name)
+        if inspect.isclass(contract) and issubclass(contract, testing.Contract) and contract is not testing.Contract:
+            yield from (
+                (name, fixture)
+                for parent in contract.__mro__
+                for fixture, value in vars(parent).items()
+                if isinstance(value, FixtureFunctionDefinition) and not fixture.startswith("_")
+            )
+
+
+def test_every_fixture_of_a_contract_is_documented() -> None:
+    """In the table of the page for authors, beside the contract; `adapter` is told before, the common ones of all."""
+    page = (ROOT / "docs/plugins.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    found = set(_fixtures()) - {(name, "adapter") for name in testing.__all__}
+    assert len(found) > 40
+    missing = [
+        f"{contract}.{fixture}"
+        for contract, fixture in sorted(found)
+        if not any(
+            f"`{fixture}`" in row.split("|")[1]
+            and (fixture in {"unreachable", "transactions"} or f"`{contract}`" in row)
+            for row in rows
+        )
+    ]
+    assert not missing, f"docs/plugins.md lacks {', '.join(missing)}"
 
 
 def test_every_setting_of_an_adapter_is_documented(docs: str) -> None:

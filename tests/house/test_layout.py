@@ -19,8 +19,7 @@ ROOMS = sorted(ports.parent.name for ports in (ROOT / "core/tradesense/core").gl
 BESIDE_ROOMS = {"ambient", "transactions", "settings", "migrations"}
 """What an adapter's folder may hold besides rooms: the two ports that belong to no room, its settings, its schema."""
 WITHOUT_HTTP = {"jobs"}
-WITHOUT_COMMANDS = {"identity", "jobs", "telemetry"}
-"""The command line speaks of `users`, of `worker` and of `health`."""
+"""Nobody queues a job over HTTP, or looks at one."""
 
 
 def test_the_rooms_are_the_eight_of_the_house() -> None:
@@ -43,11 +42,10 @@ def test_a_room_has_the_same_name_on_every_floor(room: str) -> None:
         f"core/tradesense/core/testing/{room}",
         f"tests/contract/test_{room}.py",
         f"docs/{room}.md",
+        f"entrypoints/tradesense/entrypoints/cli/{room}",
     ]
     if room not in WITHOUT_HTTP:
         wanted.append(f"entrypoints/tradesense/entrypoints/http/{room}")
-    if room not in WITHOUT_COMMANDS:
-        wanted.append(f"entrypoints/tradesense/entrypoints/cli/{room}")
     absent = [path for path in wanted if not (_exists(path))]
     assert not absent, f"the room {room} lacks {', '.join(absent)}"
 

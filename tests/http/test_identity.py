@@ -178,7 +178,7 @@ def test_R08_guessing_is_slowed_down_per_account_whatever_the_spelling(anyone):
 
 @pytest.mark.parametrize(
     ("password", "reason"),
-    [("tiny phrase", "too-short"), ("x" * 257, "too-long"), ("tradesense" * 2, "contextual")],
+    [("tiny phrase", "too-short"), ("x" * 257, "too-long"), ("tradesense" * 2, "contextual"), (" " * 15, "common")],
 )
 def test_R02_a_password_that_policy_refuses_says_which_rule(server, password, reason):
     with Person(server.url, f"p-{secrets.token_hex(6)}@example.org", password) as someone:
@@ -219,6 +219,14 @@ def test_an_administrator_lists_and_makes_accounts(admin):
         ).status_code
         == 400
     )
+
+
+def test_roles_are_at_least_one_and_each_once(admin):
+    account = {"email": f"made-{secrets.token_hex(6)}@example.org", "password": PASSWORD}
+    for roles in ([], ["wizard"], ["user", "wizard"]):
+        assert admin.post("/api/v1/users", json={**account, "roles": roles}).status_code == 400
+    made = admin.post("/api/v1/users", json={**account, "roles": ["user", "admin", "user"]})
+    assert (made.status_code, made.json()["roles"]) == (201, ["user", "admin"])
 
 
 def test_R48_fields_that_are_not_asked_for_are_refused(server):

@@ -1,20 +1,13 @@
-"""Each room over HTTP: secrets, flags by OFREP and by hand, config, cache, audit, plugins, health, OpenAPI."""
+"""Each room over HTTP: secrets, flags by OFREP and by hand, config, cache, audit, plugins."""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import secrets
 
 import pytest
-from talking import ask
 
-from tradesense.core.errors import DatabaseUnavailable
 from tradesense.core.sensitive import Secret
-from tradesense.core.telemetry.models import Health, Status
-from tradesense.core.telemetry.service import HealthService
-from tradesense.entrypoints.http.app import create_app
-from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.secrets import _shown
 
 INVALID_PARAMETER = "urn:tradesense:problem:invalid-parameter"
@@ -253,6 +246,8 @@ def test_settings_have_a_history_and_can_be_rolled_back(admin, name):
     assert admin.post(f"{path}/rollback", json={"revision": 1}).json()["value"] == "light"
     assert admin.get(path).json()["revision"] == 4
     assert admin.post(f"{path}/rollback", json={"revision": 99}).status_code == 400
+    for never in (admin.get(f"{path}x/history"), admin.post(f"{path}x/rollback", json={"revision": 1})):
+        assert (never.status_code, never.json()["type"]) == (404, "urn:tradesense:problem:setting-not-found")
 
 
 def test_public_config_is_read_by_anyone_and_not_twice(anyone, admin, name):
@@ -301,99 +296,3 @@ def test_plugins_say_what_won(admin):
     ).items()
     assert listing["bindings"]["secrets.SecretStore"].startswith("sql (tradesense")
     assert any(offer["port"] == "SecretStore" and offer["name"] == "vault" for offer in listing["adapters"])
-
-
-def test_health_tells_one_word_to_anyone_and_the_rest_to_who_may_know(anyone, admin):
-    for path in ("/health/live", "/health/ready", "/health/startup"):
-        assert anyone.get(path).json() == {"status": "up"}
-    assert anyone.get("/health").status_code == 401
-    detail = admin.get("/health").json()
-    assert detail["status"] == "up"
-    assert any(check["name"] == "database" for check in detail["checks"])
-
-
-class Check:
-    name = "thing"
-    essential = True
-
-    def __init__(self):
-        self.status = Status.UP
-        self.asked = 0
-
-    async def check(self):
-        self.asked += 1
-        return Health(name=self.name, status=self.status, detail="where it is")
-
-
-class Clock:
-    def __init__(self, clock):
-        self.now = clock.now
-        self.seconds = 0.0
-
-    def monotonic(self):
-        return self.seconds
-
-
-async def test_readiness_follows_the_dependencies_and_asks_them_once_a_second(services):
-    check, clock = Check(), Clock(services.clock)
-    readiness = Readiness(HealthService([check]), clock)
-    app = create_app(services, readiness=readiness)
-    for _ in range(5):
-        assert (await ask(app, "GET", "/health/ready")).status == 200
-    assert check.asked == 1
-    check.status = Status.DOWN
-    clock.seconds = 1.1
-    down = await ask(app, "GET", "/health/ready")
-    assert (down.status, down.body) == (503, b'{"status":"down"}')
-    assert b"where" not in down.body
-    assert (await ask(app, "GET", "/health/live")).status == 200
-    check.status = Status.DEGRADED
-    clock.seconds = 2.2
-    assert (await ask(app, "GET", "/health/ready")).body == b'{"status":"degraded"}'
-    readiness.draining = True
-    draining = await ask(app, "GET", "/health/ready")
-    assert (draining.status, draining.body) == (503, b'{"status":"draining"}')
-
-
-SENTENCES = ("Anyone may", "Needs an authenticated", "Needs the permission")
-
-
-def test_openapi_names_every_route_its_guard_and_no_secret(anyone):
-    answer = anyone.get("/schema/openapi.json")
-    assert answer.headers["content-type"].startswith("application/")
-    document = answer.json()
-    assert document["openapi"].startswith("3.1")
-    assert set(document["components"]["securitySchemes"]) == {"session", "bearer", "csrf"}
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            assert "description" in operation, (path, method)
-            assert any(words in operation["description"] for words in SENTENCES), (path, method)
-            guarded = "Anyone may" not in operation["description"]
-            assert bool(operation.get("security")) is guarded, (path, method)
-            if guarded and method != "get":
-                assert operation["security"][0] == {"session": [], "csrf": []}
-    schemas = document["components"]["schemas"]
-    assert schemas["LoginBody"]["properties"]["password"] == {"type": "string", "format": "password"}
-    assert "example" not in str(schemas["NewValue"])
-    assert set(document["paths"]["/api/v1/secrets/{path}"]) == {"get", "put", "delete"}
-
-
-def test_metrics_can_be_read_by_anyone_in_development(anyone):
-    answer = anyone.get("/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=")
-    assert "http_server_request_duration_seconds_bucket" in answer.text
-
-
-async def test_a_dependency_that_is_away_is_503_and_its_address_is_not_told(services):
-    class Away:
-        provider = "x"
-
-        async def public(self):
-            raise DatabaseUnavailable("database at 10.0.0.9 refused")
-
-    app = create_app(dataclasses.replace(services, config=Away()))
-    answer = await ask(app, "GET", "/api/v1/config")
-    assert answer.status == 503
-    assert b"10.0.0.9" not in answer.body
-    assert "retry-after" in answer.headers

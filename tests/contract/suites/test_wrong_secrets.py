@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 
-def test_the_suites_tell_right_from_wrong(judge):
-    judge("wrong_secrets.py")
+
+@pytest.mark.parametrize("name", ["wrong_secrets.py", "wrong_keys.py"])
+def test_the_suites_tell_right_from_wrong(judge, name):
+    judge(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 
-def test_the_suites_tell_right_from_wrong(judge):
-    judge("wrong_telemetry.py")
+
+@pytest.mark.parametrize("name", ["wrong_telemetry.py", "wrong_reporting.py", "wrong_health.py"])
+def test_the_suites_tell_right_from_wrong(judge, name):
+    judge(name)

@@ -42,6 +42,10 @@ def test_a_key_outside_the_grammar_is_refused(key):
         flag(variants={"a": 1, "b": 2.5}, default_variant="a"),
         flag(variants={"a": {"x": 1}, "b": [1], "c": None}, default_variant="c"),
         flag(*[Rule(variant="on")] * 100),
+        flag(description="x" * 2000),
+        flag(variants={"x" * 200: 2**53, "Größe 漢": -(2**53)}, default_variant="x" * 200),
+        flag(variants={"a": 1e308}, default_variant="a"),
+        flag(variants={"a": "x" * 65_000}, default_variant="a"),
     ],
 )
 def test_a_definition_that_can_be_evaluated_is_returned_as_it_is(good):
@@ -76,12 +80,37 @@ def test_a_definition_that_can_be_evaluated_is_returned_as_it_is(good):
         (flag(Rule(variant="on", conditions=(condition("less", "a"),))), "rules[0].conditions[0].values"),
         (flag(Rule(variant="on", conditions=(condition("less", True),))), "rules[0].conditions[0].values"),
         (flag(Rule(variant="on", conditions=(condition("greater", 1, 2),))), "rules[0].conditions[0].values"),
+        (flag(Rule(variant="on", conditions=(condition("in", 2**53 + 1),))), "rules[0].conditions[0].values"),
+        (flag(Rule(variant="on", conditions=(condition("less", float("inf")),))), "rules[0].conditions[0].values"),
+        (flag(description="x" * 2001), "description"),
+        (flag(variants={"a": 2**53 + 1}, default_variant="a"), "variants"),
+        (flag(variants={"a": float("nan")}, default_variant="a"), "variants"),
+        (flag(variants={"a": {"b": [1, {"c": -(2**53) - 1}]}}, default_variant="a"), "variants"),
+        (flag(variants={"a": [[float("-inf")]]}, default_variant="a"), "variants"),
+        *(
+            (flag(variants={n: 1}, default_variant=n), "variants")
+            for n in ("", "a\0", "a\n", "\x1b[2J", "\u202ea", "x" * 201)
+        ),
     ],
 )
 def test_the_refusal_names_the_path(bad, path):
     with pytest.raises(InvalidFlag) as caught:
         check_flag(bad)
     assert caught.value.detail.startswith(f"{path}:")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        flag(variants={"a": "x" * 65_536}, default_variant="a"),
+        flag(Rule(variant="on", conditions=(condition("in", *(f"customer-{i}" for i in range(5000))),))),
+        flag(variants={"a": "\ud800"}, default_variant="a"),
+        flag(variants={"a": [object()]}, default_variant="a"),
+    ],
+)
+def test_a_definition_is_json_of_at_most_64_kib(bad):
+    with pytest.raises(InvalidFlag, match="a definition"):
+        check_flag(bad)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class _Walk:
                 # Rows may have been appended since, and then the head has moved with them.
                 self._stored = await self._log.head()
             for record in page.items:
-                if record.seq > self._stored.seq:
+                if record.seq > self._stored.seq <= self.head.seq:
                     return record.seq, f"row {record.seq} stands beyond the head, which says {self._stored.seq}"
                 if fault := self._chain.fault(self.head, record):
                     return min(record.seq, self.head.seq + 1), fault

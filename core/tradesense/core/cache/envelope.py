@@ -7,7 +7,6 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_args, get_origin
-from uuid import UUID
 
 import msgspec
 
@@ -21,7 +20,7 @@ PLAIN = ""
 NIL = b"\xc0"
 T = TypeVar("T")
 
-_ATOMS = (bytes, str, int, float, bool, type(None), date, time, timedelta, UUID, Decimal, Enum)
+_ATOMS = (bytes, str, int, float, bool, type(None), date, time, timedelta, Decimal, Enum)
 
 
 class Envelope(msgspec.Struct, array_like=True, frozen=True, kw_only=True):

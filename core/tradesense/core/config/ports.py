@@ -41,7 +41,10 @@ class SettingsStore(Protocol):
         ...
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[Setting]:
-        """The settings whose keys begin with ``prefix``, by key, ``limit`` (1 to 1000) a page."""
+        """The settings whose keys begin with ``prefix``, by key, ``limit`` (1 to 1000) a page.
+
+        :raises InvalidInput: ``cursor`` is not one that this list can have given out.
+        """
         ...
 
     async def history(self, key: str) -> Sequence[Setting]:

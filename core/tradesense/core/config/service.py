@@ -8,7 +8,7 @@ from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.config.models import Setting, check_key, check_value
 from tradesense.core.config.ports import SettingsStore
-from tradesense.core.errors import InvalidSetting
+from tradesense.core.errors import InvalidSetting, SettingNotFound
 from tradesense.core.paging import MAX_PAGE, Page
 
 
@@ -65,13 +65,18 @@ class RuntimeSettings:
         """Every revision, oldest first.
 
         :raises InvalidSetting: the key is not valid.
+        :raises SettingNotFound: there never was such a setting.
         """
-        return tuple(await self._store.history(check_key(key)))
+        found = tuple(await self._store.history(check_key(key)))
+        if not found:
+            raise SettingNotFound(f"there never was a setting {key!r}")
+        return found
 
     async def rollback(self, key: str, revision: int, *, actor: Actor, correlation_id: str = "") -> Setting:
         """Write the value of an earlier revision as a new one.
 
         :raises InvalidSetting: there is no such revision, or it was a removal.
+        :raises SettingNotFound: there never was such a setting.
         """
         for past in await self.history(key):
             if past.revision == revision and not past.deleted:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -16,6 +18,14 @@ MAX_VARIANTS = 100
 MAX_CONDITIONS = 50
 MAX_VALUES = 10_000
 """Values in one condition."""
+MAX_ENCODED = 64 * 1024
+"""Bytes of the JSON text of a definition."""
+MAX_DESCRIPTION = 2_000
+"""Characters."""
+MAX_NAME = 200
+"""Characters of a variant's name."""
+MAX_WHOLE = 2**53
+"""Whole numbers beyond it are another number to those who read JSON as JavaScript does (RFC 8259, section 6)."""
 
 WHOLE = 100.0
 ROUNDING = 1e-9
@@ -139,12 +149,56 @@ def check_flag(flag: Flag) -> Flag:
     kinds = {_kind(value) for value in flag.variants.values()}
     if len(kinds) > 1:
         raise InvalidFlag(f"variants: all values have one type, these have {', '.join(sorted(kinds))}")
+    for name in flag.variants:
+        _check_name(name)
+    if len(flag.description) > MAX_DESCRIPTION:
+        raise InvalidFlag(f"description: it has at most {MAX_DESCRIPTION} characters, this one {len(flag.description)}")
+    _check_numbers(flag.variants, "variants")
     _check_variant(flag, flag.default_variant, "default_variant")
     if len(flag.rules) > MAX_RULES:
         raise InvalidFlag(f"rules: a flag has at most {MAX_RULES} rules, this one {len(flag.rules)}")
     for index, rule in enumerate(flag.rules):
         _check_rule(flag, rule, f"rules[{index}]")
+    _check_size(flag)
     return flag
+
+
+def _check_size(flag: Flag) -> None:
+    try:
+        size = len(msgspec.json.encode(flag))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidFlag("a definition must be JSON") from error
+    if size > MAX_ENCODED:
+        raise InvalidFlag(f"a definition has at most {MAX_ENCODED} bytes of JSON, this one {size}")
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise InvalidFlag(
+            f"variants: {name[:80]!r} is not a variant's name", mend=f"use 1 to {MAX_NAME} printable characters"
+        )
+
+
+def _check_numbers(value: Any, path: str) -> None:
+    for number in _numbers(value):
+        whole = isinstance(number, int)
+        if whole and abs(number) > MAX_WHOLE:
+            raise InvalidFlag(f"{path}: a whole number is within -2^53 to 2^53", mend="write it as a text")
+        if not whole and not math.isfinite(number):
+            raise InvalidFlag(f"{path}: a number is finite")
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """All numbers in a value, however deep."""
+    left: list[Any] = [value]
+    while left:
+        one: Any = left.pop()
+        if isinstance(one, dict):
+            left.extend(cast("dict[str, Any]", one).values())
+        elif isinstance(one, list | tuple):
+            left.extend(cast("Sequence[Any]", one))
+        elif isinstance(one, int | float) and not isinstance(one, bool):
+            yield one
 
 
 def _check_rule(flag: Flag, rule: Rule, path: str) -> None:
@@ -171,6 +225,7 @@ def _check_condition(condition: Condition, path: str) -> None:
         raise InvalidFlag(f"{path}.attribute: it is empty")
     if not 1 <= len(condition.values) <= MAX_VALUES:
         raise InvalidFlag(f"{path}.values: a condition has 1 to {MAX_VALUES} values, this one {len(condition.values)}")
+    _check_numbers(condition.values, f"{path}.values")
     if condition.operator in {"starts_with", "ends_with"} and not all(isinstance(v, str) for v in condition.values):
         raise InvalidFlag(f"{path}.values: {condition.operator} compares texts")
     if condition.operator in {"less", "greater"} and (

@@ -39,7 +39,10 @@ class FlagStore(Protocol):
         ...
 
     async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
-        """The flags by key, ``limit`` (1 to 1000) a page."""
+        """The flags by key, ``limit`` (1 to 1000) a page.
+
+        :raises InvalidInput: ``cursor`` is not one that this list can have given out.
+        """
         ...
 
     async def generation(self) -> int:

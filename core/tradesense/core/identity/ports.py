@@ -42,7 +42,10 @@ class UserRepository(Protocol):
         ...
 
     async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
-        """Accounts by id, only those with ``role`` where one is given, ``limit`` (1 to 1000) a page."""
+        """Accounts by id, only those with ``role`` where one is given, ``limit`` (1 to 1000) a page.
+
+        :raises InvalidInput: ``cursor`` is not one that this list can have given out.
+        """
         ...
 
 

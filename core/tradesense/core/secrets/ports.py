@@ -30,6 +30,8 @@ class SecretStore(Protocol):
 
         Following cursors to the end yields every path that was there all the while exactly once. An unknown prefix
         is an empty page, not an error.
+
+        :raises InvalidInput: ``cursor`` is not one that this list can have given out.
         """
         ...
 

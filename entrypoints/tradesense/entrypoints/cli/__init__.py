@@ -16,8 +16,7 @@ __all__ = ("main",)
 def main() -> int:
     """Run the command line of this process and return its exit code."""
     if sys.argv[1:] == ["--help"]:
-        sys.stdout.write(overview())
-        return 0
+        return _helped()
     try:
         from tradesense.entrypoints.cli.app import run  # noqa: PLC0415  # click costs more than all of `--help`
     except ModuleNotFoundError as error:
@@ -26,3 +25,17 @@ def main() -> int:
         sys.stderr.write(f"error: {error.name} is not installed; pip install 'tradesense[server]'\n")
         return 78
     return run(sys.argv[1:])
+
+
+def _helped() -> int:
+    try:
+        sys.stdout.write(overview())
+        sys.stdout.flush()
+    except OSError as error:
+        from tradesense.entrypoints.cli import failures, output  # noqa: PLC0415  # as above
+
+        output.forget()
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"{failures.unwritable(error)}\n")
+        return failures.FAILED
+    return 0

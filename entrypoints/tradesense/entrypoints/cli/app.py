@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ import click
 
 from tradesense.entrypoints.cli import failures
 from tradesense.entrypoints.cli.commands import COMMANDS, overview
+from tradesense.entrypoints.cli.output import flush, is_lost
 
 
 class Root(click.Group):
@@ -51,21 +50,15 @@ class Root(click.Group):
         """Run the command; what goes wrong ends in one line and a documented exit code, never in a traceback."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # so that a reader who has gone is noticed here and not when the interpreter ends
+            flush()
         except (click.exceptions.Exit, click.ClickException):
             raise
         except (KeyboardInterrupt, click.Abort):
             ctx.exit(failures.INTERRUPTED)
-        except BrokenPipeError:
-            _forget_output()
-            ctx.exit(failures.FAILED)
         except Exception as error:
-            if ctx.params["traceback"]:
+            if ctx.params["traceback"] and not is_lost(error):
                 raise
-            code, lines = failures.explain(error)
-            for line in lines:
-                click.echo(line, err=True)
-            ctx.exit(code)
+            ctx.exit(_told(error))
         return result
 
 
@@ -83,9 +76,14 @@ def run(arguments: Sequence[str]) -> int:
         tradesense.main(args=list(arguments), prog_name="tradesense")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else failures.FAILED
+    except OSError as error:  # of what click itself prints, such as the version
+        return _told(error)
     return 0
 
 
-def _forget_output() -> None:
-    """Nobody reads it any more; what is left in buffers would fail again at the end of the interpreter."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _told(error: Exception) -> int:
+    """Print the lines for an error and return its exit code."""
+    code, lines = failures.explain(error)
+    for line in lines:
+        click.echo(line, err=True)
+    return code

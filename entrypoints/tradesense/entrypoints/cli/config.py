@@ -102,10 +102,7 @@ def history(key: str, output: str) -> None:
     async def read(services: Services) -> tuple[Setting, ...]:
         return await services.config.history(key)
 
-    found = work(read)
-    if not found:
-        raise SettingNotFound(f"there never was a setting {key!r}")
-    rows = [{**_fields(setting), "deleted": setting.deleted} for setting in found]
+    rows = [{**_fields(setting), "deleted": setting.deleted} for setting in work(read)]
     show_rows(rows, ["revision", "value", "public", "deleted", "updated_at", "updated_by"], output)
 
 

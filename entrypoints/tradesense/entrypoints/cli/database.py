@@ -24,9 +24,10 @@ def db() -> None:
 def upgrade(output: str) -> None:
     """Bring the schema to this release."""
     revisions = upgraded(loaded())
-    show_rows([{"revision": revision} for revision in revisions], ["revision"], output)
+    if revisions or output == "json":
+        show_rows([{"revision": revision} for revision in revisions], ["revision"], output)
     if not revisions:
-        say("the schema needs no change")
+        say("nothing to do: the schema is that of this release")
 
 
 @db.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from tradesense.entrypoints.cli.output import safe
+from tradesense.entrypoints.cli.output import forget, is_lost, safe
 
 FAILED = 1
 USAGE = 2
@@ -19,6 +19,9 @@ def explain(error: BaseException) -> tuple[int, list[str]]:
     from tradesense.core import errors  # noqa: PLC0415  # a command that ends well need not pay for it
 
     error = _first(error)
+    if isinstance(error, OSError) and is_lost(error):
+        forget()
+        return FAILED, [] if isinstance(error, BrokenPipeError) else [unwritable(error)]
     if isinstance(error, errors.SettingsInvalid):
         return CONFIGURATION, [safe(problem.line()) for problem in error.problems if problem.level != "info"]
     if isinstance(error, errors.TradeSenseError):
@@ -30,6 +33,11 @@ def explain(error: BaseException) -> tuple[int, list[str]]:
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     what = f"{type(error).__name__}{place}"
     return FAILED, [f"error: internal error: {what}; `tradesense --traceback …` shows more, please report it"]
+
+
+def unwritable(error: OSError) -> str:
+    """The line for a standard output that takes nothing."""
+    return f"error: the output cannot be written: {error.strerror or type(error).__name__}"
 
 
 def _code(error: Exception) -> int:

@@ -38,6 +38,9 @@ def init(email: str, *, piped: bool, output: str) -> None:
 
     A password that is made here is printed once, and nowhere kept.
     """
+    from tradesense.core.identity import emails  # noqa: PLC0415  # `--help` need not pay for it
+
+    emails.normalise(email)  # a word that is no address changes nothing
     for revision in upgraded(loaded()):
         say(f"migrated to {revision}")
     password, shown = _password(piped=piped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,26 @@ def show_json(value: Any) -> None:
 def say(text: str) -> None:
     """Print a line about what was done, beside the output that a program may read."""
     click.echo(safe(text), err=True)
+
+
+def flush() -> None:
+    """Write what was printed, so that a reader who has gone is noticed here and not when the interpreter ends."""
+    sys.stdout.flush()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether printing is what failed. What else was not written, to a file or a socket, is another error."""
+    place = error.__traceback__ if isinstance(error, OSError) else None
+    while place is not None:
+        if place.tb_frame.f_code in {click.echo.__code__, flush.__code__}:
+            return True
+        place = place.tb_next
+    return False
+
+
+def forget() -> None:
+    """Nobody takes what is printed; what is left in buffers would fail again at the end of the interpreter."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def safe(text: str) -> str:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.routes import BaseRoute
 
 from tradesense.entrypoints.http.guards import OPT, PUBLIC, Guard, public
 from tradesense.entrypoints.http.site import Site
 
+DOCUMENT = "/openapi.json"
 BY_COOKIE, BY_TOKEN, CSRF = "session", "bearer", "csrf"
+
+
+class _DocumentOnly(Router):
+    """Takes the document under its own name alone, and not the page that Litestar answers under every other."""
+
+    def register(self, value: Any) -> list[BaseRoute]:
+        if not isinstance(value, HTTPRouteHandler) or DOCUMENT not in value.paths:
+            return []
+        value.paths = {DOCUMENT}
+        return super().register(value)
 
 
 def config(site: Site) -> OpenAPIConfig:
@@ -38,8 +52,8 @@ def config(site: Site) -> OpenAPIConfig:
                 ),
             }
         ),
-        openapi_router=Router("/schema", route_handlers=[], opt=public(), include_in_schema=False),
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        openapi_router=_DocumentOnly("/schema", route_handlers=[], opt=public(), include_in_schema=False),
+        render_plugins=[JsonRenderPlugin(path=DOCUMENT)],
         use_handler_docstrings=True,
     )
 
