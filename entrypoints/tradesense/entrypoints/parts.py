@@ -36,6 +36,7 @@ AEAD = "local"
 """The one cipher. Where it runs is not a choice of deployment."""
 
 SWEEP_SECONDS = 60.0
+FORGET_CRON = "17 * * * *"
 
 
 def making(*given: Any, **named: Any) -> Callable[..., Singleton[Any]]:

@@ -176,3 +176,20 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("expires_at", Double, nullable=False),
 )
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", AutoId, primary_key=True),
+    Column("id", CodePoints, nullable=False, unique=True),
+    Column("key", LargeBinary, index=True),
+    Column("job", Text, nullable=False),
+    Column("held_until", Double, nullable=False),
+)
+
+outbox_keys = Table(
+    "outbox_keys",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("added_at", Double, nullable=False, index=True),
+)

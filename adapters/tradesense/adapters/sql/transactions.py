@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from tradesense.adapters.sql._room import Room, database_of
@@ -20,6 +21,10 @@ class SqlTransactions(Room):
     def begin(self) -> AbstractAsyncContextManager[None]:
         """See :meth:`Transactions.begin`. A part that failed cannot be committed, even if its caller goes on."""
         return self._ready().begin()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """See :meth:`Transactions.after_commit`."""
+        self._ready().after_commit(call)
 
 
 def transactions(settings: SqlSettings, context: AdapterContext) -> SqlTransactions:

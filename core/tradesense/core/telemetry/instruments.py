@@ -27,6 +27,12 @@ JOB_DURATION = Instrument(
     labels=("job", "outcome"),
     buckets=SECONDS,
 )
+JOBS_RELAYED = Instrument(
+    name="tradesense.jobs.relayed",
+    kind=Kind.COUNTER,
+    description="Jobs handed from the outbox to the queue, by whether it took them or knew them already.",
+    labels=("outcome",),
+)
 LOGINS = Instrument(
     name="tradesense.identity.logins",
     kind=Kind.COUNTER,
@@ -46,4 +52,12 @@ FLAG_EVALUATIONS = Instrument(
     labels=("reason",),
 )
 
-ALL = (HTTP_REQUEST_DURATION, HTTP_ACTIVE_REQUESTS, JOB_DURATION, LOGINS, LIMITER_FALLBACKS, FLAG_EVALUATIONS)
+ALL = (
+    HTTP_REQUEST_DURATION,
+    HTTP_ACTIVE_REQUESTS,
+    JOB_DURATION,
+    JOBS_RELAYED,
+    LOGINS,
+    LIMITER_FALLBACKS,
+    FLAG_EVALUATIONS,
+)
