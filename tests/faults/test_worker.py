@@ -71,19 +71,22 @@ async def nothing_left(services, *, seconds):
     await eventually(empty, seconds=seconds)
 
 
-def mid_job(book, before):
-    """A job has begun since, and not all that began have ended."""
-    wait_until(lambda: book.attempts() > before and book.attempts() > book.effects(), "a job in hand", seconds=60)
+def mid_job(book, before, *, ends=0):
+    """So many jobs have ended since, and not all that began have."""
+    wait_until(
+        lambda: book.effects() >= before + ends and book.attempts() > book.effects(), "a job in hand", seconds=60
+    )
 
 
 async def killed(env, folder, *, jobs, kills):
     async with enqueuing(env, folder) as services:
         await enqueue(services, jobs)
         with workers(folder, env) as (book, start):
-            for _ in range(kills):
-                before = book.attempts()
+            for kill in range(kills):
+                before = book.effects()
                 worker = start()
-                mid_job(book, before)
+                # Now sooner, now later: jobs that took five workers with them would be dead, as poison is.
+                mid_job(book, before, ends=4 + kill * 7 % 23)
                 worker.kill()
             assert book.effects() < jobs, "the kills came while there was work"
             last = start()

@@ -20,10 +20,15 @@ from tradesense.adapters.sql._ambient import Ambient, connected, given_back, wat
 from tradesense.adapters.sql._backend import Backend
 from tradesense.adapters.sql._errors import translated
 from tradesense.adapters.sql._finish import finish
+from tradesense.adapters.sql._pool import Gauges, MeasuredPool
 from tradesense.adapters.sql._query import Compiled, Query, Row
 from tradesense.adapters.sql._url import ORIGIN
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
+from tradesense.core.telemetry.ports import Telemetry
+
+PRIMARY = "primary"
+"""What the metrics call the pool."""
 
 
 class Database:
@@ -32,9 +37,12 @@ class Database:
     Where a method takes ``unavailable``, that is the class of the error for a database that does not do its part.
     """
 
-    def __init__(self, backend: Backend, settings: SqlSettings) -> None:
+    def __init__(
+        self, backend: Backend, settings: SqlSettings, *, telemetry: Callable[[], Telemetry | None] = lambda: None
+    ) -> None:
         self._backend = backend
         self._settings = settings
+        self._telemetry = telemetry
         self._engine: AsyncEngine | None = None
         self._committing: AsyncEngine | None = None
         self._users = 0
@@ -257,6 +265,12 @@ class Database:
             self._backend.close()
             raise
         self._engine, self._committing = engine, self._backend.committing(engine)
+        self._measure(engine)
+
+    def _measure(self, engine: AsyncEngine) -> None:
+        telemetry, pool = self._telemetry(), engine.sync_engine.pool
+        if telemetry is not None and isinstance(pool, MeasuredPool):
+            pool.measure(Gauges(telemetry, PRIMARY))
 
     async def _close(self) -> None:
         engine, self._engine, self._committing = self._engine, None, None

@@ -85,7 +85,7 @@ def database_of(settings: SqlSettings, context: AdapterContext) -> Database:
     """
 
     def make() -> Database:
-        database = Database(backend_for(settings), settings)
+        database = Database(backend_for(settings), settings, telemetry=lambda: context.telemetry)
         context.watch(DatabaseHealth(database))
         return database
 
