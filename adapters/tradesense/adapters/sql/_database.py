@@ -9,8 +9,6 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import await_, greenlet_spawn
@@ -18,10 +16,11 @@ from sqlalchemy.util import await_, greenlet_spawn
 from tradesense.adapters.sql import _schema
 from tradesense.adapters.sql._ambient import Ambient, connected, given_back, watched
 from tradesense.adapters.sql._backend import Backend
-from tradesense.adapters.sql._errors import translated
+from tradesense.adapters.sql._errors import DRIVER_ERRORS, translated
 from tradesense.adapters.sql._finish import finish
-from tradesense.adapters.sql._pool import Gauges, MeasuredPool
+from tradesense.adapters.sql._pool import measure, replace_lost
 from tradesense.adapters.sql._query import Compiled, Query, Row
+from tradesense.adapters.sql._replica import Replica
 from tradesense.adapters.sql._url import ORIGIN
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
@@ -38,11 +37,17 @@ class Database:
     """
 
     def __init__(
-        self, backend: Backend, settings: SqlSettings, *, telemetry: Callable[[], Telemetry | None] = lambda: None
+        self,
+        backend: Backend,
+        settings: SqlSettings,
+        *,
+        telemetry: Callable[[], Telemetry | None] = lambda: None,
+        replica: Replica | None = None,
     ) -> None:
         self._backend = backend
         self._settings = settings
         self._telemetry = telemetry
+        self.replica = replica
         self._engine: AsyncEngine | None = None
         self._committing: AsyncEngine | None = None
         self._users = 0
@@ -138,6 +143,7 @@ class Database:
                     connection = await connected(self._opened(self._committing))
                     try:
                         yield connection
+                        self._wrote()
                     finally:
                         await finish(given_back(connection))
             else:
@@ -161,7 +167,7 @@ class Database:
         with translated(self.place, unavailable):
             ambient = self._joined()
             if ambient is None:
-                return await self._fetch(query, parameters)
+                return await self._fetch_anywhere(query, parameters)
             with watched(ambient):
                 rows: Sequence[Row] = (await ambient.connection.execute(query.statement, parameters)).all()
                 return rows
@@ -171,8 +177,16 @@ class Database:
         """Whether this task has a transaction open."""
         return self._joined() is not None
 
-    async def _fetch(self, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
+    async def _fetch_anywhere(self, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
         engine = self._opened()
+        if query.lagging and self.replica is not None and (elsewhere := self.replica.engine()) is not None:
+            try:
+                return await self._fetch(elsewhere, query, parameters)
+            except DRIVER_ERRORS:
+                self.replica.failed()
+        return await self._fetch(engine, query, parameters)
+
+    async def _fetch(self, engine: AsyncEngine, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
         compiled = self._compiled.get(query)
         if compiled is None:
             compiled = self._compiled[query] = query.compile(engine.dialect)
@@ -204,8 +218,13 @@ class Database:
                 yield connection
                 with translated(self.place):
                     await finish(connection.commit())
+                    self._wrote()
             finally:
                 await finish(given_back(connection))
+
+    def _wrote(self) -> None:
+        if self.replica is not None:
+            self.replica.wrote()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
@@ -248,7 +267,7 @@ class Database:
     async def _open(self) -> None:
         with translated(self.place):
             engine = self._backend.open()
-        event.listen(engine.sync_engine, "checkout", self._refuse_lost)
+        replace_lost(engine, self._backend.lost)
         try:
             with translated(self.place):
                 connection = await connected(engine)
@@ -265,20 +284,14 @@ class Database:
             self._backend.close()
             raise
         self._engine, self._committing = engine, self._backend.committing(engine)
-        self._measure(engine)
-
-    def _measure(self, engine: AsyncEngine) -> None:
-        telemetry, pool = self._telemetry(), engine.sync_engine.pool
-        if telemetry is not None and isinstance(pool, MeasuredPool):
-            pool.measure(Gauges(telemetry, PRIMARY))
+        measure(engine, self._telemetry(), PRIMARY)
+        if self.replica is not None:
+            self.replica.open(self._telemetry())
 
     async def _close(self) -> None:
         engine, self._engine, self._committing = self._engine, None, None
         if engine is not None:
             await engine.dispose()
+        if self.replica is not None:
+            await self.replica.close()
         self._backend.close()
-
-    def _refuse_lost(self, connection: Any, _record: object, _pooled: object) -> None:
-        """Let the pool replace a connection that the server has hung up on, at no cost for those that live."""
-        if self._backend.lost(connection.driver_connection):
-            raise DisconnectionError("the server has closed the connection")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from tradesense.core.telemetry.instruments import (
@@ -79,3 +83,20 @@ class MeasuredPool(AsyncAdaptedQueuePool):
         gauges.used(used)
         gauges.idle(self.checkedin())
         gauges.overflow(max(0, used + self.checkedin() - self.size()))
+
+
+def measure(engine: AsyncEngine, telemetry: Telemetry | None, name: str) -> None:
+    """Measure the engine's pool under this name, where anybody records it."""
+    pool = engine.sync_engine.pool
+    if telemetry is not None and isinstance(pool, MeasuredPool):
+        pool.measure(Gauges(telemetry, name))
+
+
+def replace_lost(engine: AsyncEngine, lost: Callable[[Any], bool]) -> None:
+    """Let the pool replace a connection that the server has hung up on, at no cost for those that live."""
+
+    def refuse(connection: Any, _record: object, _pooled: object) -> None:
+        if lost(connection.driver_connection):
+            raise DisconnectionError("the server has closed the connection")
+
+    event.listen(engine.sync_engine, "checkout", refuse)
