@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 import contracted
-from tradesense.core.jobs import JobQueue
+import sqldatabases
+from tradesense.adapters.memory.transactions import MemoryTransactions
+from tradesense.core.jobs import JobQueue, Outbox
 from tradesense.core.sensitive import Secret
-from tradesense.core.testing import JobQueueContract
+from tradesense.core.testing import JobQueueContract, OutboxContract
 
 
 class TestMemoryJobs(JobQueueContract):
@@ -35,3 +37,24 @@ class TestTaskiqJobs(JobQueueContract):
         settings = {"url": Secret(url), "prefix": f"{prefix}:", "timeout": 5.0}
         pauses = {"job_retry_seconds": 0.005, "job_grace_seconds": 0.05}
         return contracted.build(contracted.manifest("taskiq", JobQueue), contracted.context(), **settings, **pauses)
+
+
+class TestMemoryOutbox(OutboxContract):
+    capabilities = contracted.manifest("memory", Outbox).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        platform = contracted.context()
+        return lambda: contracted.build(contracted.manifest("memory", Outbox), platform)
+
+    @pytest.fixture
+    def transactions(self):
+        return lambda outbox: MemoryTransactions(outbox.state)
+
+
+class TestSqliteOutbox(sqldatabases.OnSqlite, OutboxContract):
+    capabilities = sqldatabases.capabilities(Outbox)
+
+
+class TestPostgresqlOutbox(sqldatabases.OnPostgresql, OutboxContract):
+    capabilities = sqldatabases.capabilities(Outbox)

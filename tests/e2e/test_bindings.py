@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 
@@ -17,7 +16,6 @@ CHOICES = {
     "TRADESENSE_IDENTITY__MESSENGER": "memory",
     "TRADESENSE_TELEMETRY__LOG_FORMAT": "json",
 }
-PORT_LINE = re.compile(r"port ([a-z]+\.[A-Za-z]+): (.+)")
 
 
 def test_three_entrypoints_resolve_the_same_bindings():
@@ -48,5 +46,5 @@ def bindings_of_the_worker(folder) -> dict[str, str]:
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
-    events = [json.loads(line)["event"] for line in log.read_text().splitlines() if line.startswith("{")]
-    return dict(match.groups() for event in events if (match := PORT_LINE.fullmatch(event)))
+    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return {event["port"]: event["adapter"] for event in events if event["event"] == "binding"}

@@ -19,6 +19,8 @@ from test_front import request
 from tradesense.adapters.memory.telemetry import MemoryTelemetry
 from tradesense.core.errors import DatabaseUnavailable
 from tradesense.core.sensitive import Secret
+from tradesense.core.telemetry.cause import CAUSE
+from tradesense.core.telemetry.models import TraceContext
 from tradesense.core.telemetry.service import FanOut
 from tradesense.entrypoints import logs
 from tradesense.entrypoints.http.app import create_app
@@ -208,12 +210,12 @@ def logged():
 @pytest.mark.parametrize("name", ["json", "console"])
 def test_R63_both_ways_of_logging_end_in_the_same_harmless_lines(logged, name):
     logs.configure(TelemetrySettings(log_format=name), stream=logged)
-    token = logs.CORRELATION.set(("cid-9", "tid-9"))
+    token = CAUSE.set(("cid-9", TraceContext("9" * 32, "8" * 16, sampled=True)))
     structlog.get_logger("a").info("told", who=HOSTILE, secret=Secret("hunter2"))
     logging.getLogger("b").warning(HOSTILE)
     logging.getLogger("b").warning("with %s", HOSTILE)
     logging.getLogger("b").debug("not told")
-    logs.CORRELATION.reset(token)
+    CAUSE.reset(token)
     lines = logged.getvalue().splitlines()
     assert len(lines) == 3
     assert "hunter2" not in logged.getvalue()
@@ -221,7 +223,7 @@ def test_R63_both_ways_of_logging_end_in_the_same_harmless_lines(logged, name):
     if name == "json":
         parsed = [json.loads(line) for line in lines]
         assert [line["level"] for line in parsed] == ["info", "warning", "warning"]
-        assert all(line["correlation_id"] == "cid-9" and line["trace_id"] == "tid-9" for line in parsed)
+        assert all(line["correlation_id"] == "cid-9" and line["trace_id"] == "9" * 32 for line in parsed)
         assert parsed[0]["who"] == HOSTILE
         assert parsed[1]["event"] == HOSTILE, "a text without arguments is not a format"
 

@@ -85,6 +85,7 @@ _OFFERED: dict[str, tuple[str, ...]] = {
     "config.provider": ("memory", "sql"),
     "audit.provider": ("memory", "sql"),
     "jobs.provider": ("memory", "taskiq"),
+    "jobs.outbox": ("memory", "sql"),
     "telemetry.metrics": ("prometheus", "null"),
     "telemetry.errors": ("null",),
     "telemetry.alerts": ("null",),

@@ -234,6 +234,13 @@ def test_with_eddsa_the_private_key_is_the_one_that_counts(loads, production):
     assert loads({**production, **eddsa})
 
 
+def test_an_outbox_beside_the_changes_is_a_warning(loads, production):
+    problems = {problem.key: problem for problem in loads(production).problems}
+    assert "jobs.outbox" not in problems
+    problems = {problem.key: problem for problem in loads(production, TRADESENSE_JOBS__OUTBOX="memory").problems}
+    assert (problems["jobs.outbox"].level, problems["jobs.outbox"].mend[:8]) == ("warning", "use sql,")
+
+
 def test_a_queue_in_memory_needs_its_own_process(wrong):
     assert "nobody would do the jobs" in wrong(TRADESENSE_JOBS__EMBEDDED="false")["jobs.embedded"].message
 

@@ -68,6 +68,17 @@ async def test_an_unknown_database_is_told(postgresql_url):
         await _open(f"{postgresql_url}_absent")
 
 
+async def test_a_read_that_has_to_connect_tells_why_it_cannot(postgresql_url, postgres):
+    async with sql(SettingsStore, postgresql_url, pool_size=1, max_overflow=0) as store:
+        name = postgresql_url.rpartition("/")[2]
+        postgres.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        await store._shared._engine.dispose()
+        with pytest.raises(DatabaseUnavailable, match="not currently accepting connections"):
+            await store.history("ui.theme")
+        postgres.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+        assert await store.history("ui.theme") == ()
+
+
 async def test_a_locked_file_is_told_and_can_be_read_meanwhile(sqlite_url, locked):
     lent = platform()
     async with (

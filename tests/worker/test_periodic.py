@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from tradesense.adapters.memory.telemetry import MemoryErrorReporter
 from tradesense.core.cache.models import Lease
 from tradesense.core.cache.ports import LockProvider
-from tradesense.core.errors import InvalidInput
+from tradesense.core.errors import ConfigurationError, InvalidInput
 from tradesense.core.jobs.service import Periodic
 from tradesense.entrypoints.container import open_container
-from tradesense.entrypoints.worker.periodic import periodic, turn
+from tradesense.entrypoints.worker.periodic import next_minute, periodic, turn
 from tradesense.settings.load import load
 
 
@@ -90,7 +92,7 @@ async def test_a_turn_is_taken_once_per_interval(services, clock):
     assert runs == [1_000.0, 1_010.5]
 
 
-async def test_a_job_that_fails_is_logged_and_tried_in_the_next_interval(services, clock, caplog):
+async def test_a_job_that_fails_is_logged_and_tried_in_the_next_interval(services, clock):
     runs = []
 
     async def run() -> None:
@@ -98,15 +100,18 @@ async def test_a_job_that_fails_is_logged_and_tried_in_the_next_interval(service
         raise InvalidInput("broken on purpose")
 
     job = Periodic(name="test.fails", every=10.0, run=run)
-    await turn(services, job)
-    clock.seconds += 10.5
-    await turn(services, job)
+    with capture_logs() as logs:
+        await turn(services, job)
+        clock.seconds += 10.5
+        await turn(services, job)
     assert len(runs) == 2
-    assert "periodic job test.fails failed: broken on purpose" in caplog.text
+    assert [(line["outcome"], line["error"], line["detail"]) for line in logs] == [
+        ("failed", "InvalidInput", "broken on purpose")
+    ] * 2
 
 
 @pytest.mark.parametrize("error", [KeyError("canary-1180"), asyncio.CancelledError()], ids=["error", "cancellation"])
-async def test_whatever_a_job_raises_ends_neither_its_next_turn_nor_its_neighbour(services, caplog, error):
+async def test_whatever_a_job_raises_ends_neither_its_next_turn_nor_its_neighbour(services, error):
     reporter, runs, enough = MemoryErrorReporter(), [], asyncio.Event()
 
     async def broken() -> None:
@@ -121,14 +126,15 @@ async def test_whatever_a_job_raises_ends_neither_its_next_turn_nor_its_neighbou
     for run in (broken, healthy):
         services.jobs.every(Periodic(name=f"test.{run.__name__}", every=0.01, run=run))
     services = dataclasses.replace(services, errors=reporter, locks=Always())
-    task = asyncio.create_task(periodic(services))
-    async with asyncio.timeout(10):
-        await enough.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert "periodic job test.broken failed" in caplog.text
-    assert "canary" not in caplog.text
+    with capture_logs() as logs:
+        task = asyncio.create_task(periodic(services))
+        async with asyncio.timeout(10):
+            await enough.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert {line["job"] for line in logs if line.get("outcome") == "failed"} == {"test.broken"}
+    assert "canary" not in str(logs)
     assert all(told.context == {"job": "test.broken"} for told in reporter.reported)
     assert bool(reporter.reported) is isinstance(error, KeyError)
 
@@ -157,7 +163,7 @@ async def test_a_job_that_outlasts_its_interval_runs_in_one_process(services, cl
     assert len(runs) == 2
 
 
-async def test_a_job_whose_lease_is_lost_is_stopped(services, caplog):
+async def test_a_job_whose_lease_is_lost_is_stopped(services):
     ended = asyncio.Event()
 
     async def run() -> None:
@@ -166,12 +172,13 @@ async def test_a_job_whose_lease_is_lost_is_stopped(services, caplog):
         finally:
             ended.set()
 
-    await turn(dataclasses.replace(services, locks=Lost()), Periodic(name="test.lost", every=0.1, run=run))
+    with capture_logs() as logs:
+        await turn(dataclasses.replace(services, locks=Lost()), Periodic(name="test.lost", every=0.1, run=run))
     assert ended.is_set()
-    assert "was lost" in caplog.text
+    assert "was lost" in logs[0]["detail"]
 
 
-async def test_a_job_does_not_run_while_leases_are_away(own_valkey, clock, tmp_path, caplog):
+async def test_a_job_does_not_run_while_leases_are_away(own_valkey, clock, tmp_path):
     env = {
         "ENVIRONMENT": "testing",
         "TRADESENSE_CACHE__LOCKS": "redis",
@@ -183,10 +190,91 @@ async def test_a_job_does_not_run_while_leases_are_away(own_valkey, clock, tmp_p
 
     async with open_container(load(env, directory=tmp_path).settings, clock=clock) as services:
         own_valkey.kill()
-        await turn(services, Periodic(name="test.alone", every=10.0, run=run))
-    assert "waits for leases" in caplog.text
+        with capture_logs() as logs:
+            await turn(services, Periodic(name="test.alone", every=10.0, run=run))
+    assert [line["event"] for line in logs] == ["periodic job waits for leases"]
 
 
 async def test_ended_sessions_are_swept(services):
     sweep = next(job for job in services.jobs.periodic if job.name == "identity.sweep")
     assert await sweep.run() == 0
+
+
+class Sleepers:
+    """Lets those who sleep wake one after the other, without waiting for it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._asleep: list[tuple[float, asyncio.Event]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        woken = asyncio.Event()
+        self._asleep.append((self.clock.seconds + seconds, woken))
+        await woken.wait()
+
+    async def until(self, seconds: float) -> None:
+        while self.clock.seconds < seconds:
+            for _ in range(30):
+                await asyncio.sleep(0)
+            self._asleep.sort(key=lambda sleeper: sleeper[0])
+            self.clock.seconds, woken = self._asleep.pop(0)
+            woken.set()
+
+
+async def test_a_job_by_the_calendar_is_run_by_one_of_several_processes_when_its_minute_begins(
+    services, clock, monkeypatch
+):
+    runs: list[datetime] = []
+
+    async def run() -> None:
+        runs.append(clock.now())
+
+    for name, expression in {"test.even": "*/2 * * * *", "test.never": "0 0 30 2 *"}.items():
+        services.jobs.every(Periodic(name=name, cron=expression, run=run))
+    sleepers = Sleepers(clock)
+    monkeypatch.setattr(sys.modules[periodic.__module__], "sleep", sleepers.sleep)
+    start = clock.now()
+    processes = [asyncio.create_task(periodic(services)) for _ in range(3)]
+    await sleepers.until(clock.seconds + 9 * 60)
+    for task in processes:
+        task.cancel()
+    await asyncio.wait(processes)
+    first = next_minute(start)
+    due = [minute for n in range(9) if (minute := first + timedelta(minutes=n)).minute % 2 == 0]
+    assert runs == due
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "* * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "5/2 * * * *",
+        "* * * * mo",
+        "*/0 * * * *",
+        "9-5 * * * *",
+        "a * * * *",
+        "*  * * * *",
+        "1,,2 * * * *",
+        "* * * jan *",
+    ],
+)
+async def test_a_cron_expression_that_means_nothing_is_refused(services, expression):
+    with pytest.raises(ConfigurationError):
+        services.jobs.every(Periodic(name="test.wrong", cron=expression, run=lambda: None))
+
+
+@pytest.mark.parametrize("expression", ["* * * * *", "*/5 0-6/2 1,15 * mon-fri", "30 4 * 12 0", "0 0 31 1-6 sun,sat"])
+async def test_a_cron_expression_is_taken(services, expression):
+    services.jobs.every(Periodic(name="test.right", cron=expression, run=lambda: None))
+
+
+async def test_a_periodic_job_says_once_when_it_runs(services):
+    for wrong in ({}, {"every": 1.0, "cron": "* * * * *"}, {"every": -1.0}):
+        with pytest.raises(ConfigurationError):
+            services.jobs.every(Periodic(name="test.when", run=lambda: None, **wrong))

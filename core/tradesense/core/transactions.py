@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -19,5 +20,14 @@ class Transactions(Protocol):
         Inside a transaction of the same task, ``begin`` joins it: only the outermost commits.
 
         :raises DatabaseUnavailable: on entry, or on commit, in which case nothing was changed.
+        """
+        ...
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once this task's transaction has committed, and never if it is rolled back.
+
+        Outside any transaction it is called at once. It must be quick and must not raise. It is for hints, such as
+        waking whoever would look by itself a little later: a process that dies, or a task that is cancelled while it
+        commits, does not call it.
         """
         ...

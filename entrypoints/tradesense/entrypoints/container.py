@@ -21,6 +21,7 @@ from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
+from tradesense.core.jobs.relay import Relay
 from tradesense.core.jobs.service import Jobs, Periodic
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.telemetry.service import HealthService
@@ -54,7 +55,10 @@ class Platform(containers.DeclarativeContainer):
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")
     cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
-    jobs = Singleton(Jobs, queue=queue, ids=ids, clock=clock, telemetry=telemetry)
+    outbox = chosen("jobs.outbox")
+    relay = Singleton(Relay, outbox=outbox, queue=queue, telemetry=telemetry)
+    queueing = parts.making(queue=queue, outbox=outbox, relay=relay, transactions=transactions)
+    jobs = queueing(Jobs, ids=ids, random=random, clock=clock, telemetry=telemetry)
 
     flag_store, refresh = chosen("flags.provider"), settings.provided.flags.refresh
     flags = Singleton(
@@ -93,6 +97,7 @@ async def open_container(
     names = {field.name for field in fields(Services)} - {*ready, "health"}
     ready |= {field.name: getattr(platform, field.name)() for field in fields(Services) if field.name in names}
     ready["jobs"].every(Periodic(name="identity.sweep", every=parts.SWEEP_SECONDS, run=ready["sessions"].sweep))
+    ready["jobs"].every(Periodic(name="jobs.forget-keys", cron=parts.FORGET_CRON, run=ready["relay"].forget))
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
         stack.push_async_callback(ready["cache"].aclose)

@@ -14,17 +14,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from contextvars import ContextVar
 from typing import Any, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
+from tradesense.core.telemetry.cause import CAUSE
 from tradesense.settings.schema import TelemetrySettings
-
-CORRELATION: ContextVar[tuple[str, str]] = ContextVar("tradesense_correlation", default=("", ""))
-"""Correlation id and trace id of what this task is about; both empty outside a request or a job."""
 
 QUIET = ("alembic", "asyncio", "aiosqlite", "urllib3", "httpx2", "taskiq")
 """Libraries whose `info` and `debug` tell of themselves and not of the platform."""
@@ -100,10 +97,11 @@ def _rendering(settings: TelemetrySettings, stream: TextIO) -> list[Processor]:
 
 
 def _add_correlation(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    correlation, trace = CORRELATION.get()
+    correlation, trace = CAUSE.get()
     if correlation:
         event.setdefault("correlation_id", correlation)
-        event.setdefault("trace_id", trace)
+    if trace is not None:
+        event.setdefault("trace_id", trace.trace_id)
     return event
 
 

@@ -38,6 +38,7 @@ AEAD = "local"
 """The one cipher. Where it runs is not a choice of deployment."""
 
 SWEEP_SECONDS = 60.0
+FORGET_CRON = "17 * * * *"
 
 
 def making(*given: Any, **named: Any) -> Callable[..., Singleton[Any]]:
@@ -146,7 +147,9 @@ def fan_out(adapters: Adapters, settings: Settings) -> FanOut:
     chosen = settings.telemetry
     metrics = [adapters.choose(Telemetry, chosen.metrics, "telemetry.metrics")]
     traces = [] if chosen.traces == "null" else [adapters.choose(Telemetry, chosen.traces, "telemetry.traces")]
-    return FanOut(metrics=metrics, traces=traces)
+    made = FanOut(metrics=metrics, traces=traces)
+    adapters.context.telemetry = made
+    return made
 
 
 def scrapable(adapters: Adapters, settings: Settings) -> Scrapable | None:

@@ -18,6 +18,7 @@ from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.ports import TokenSigner
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
+from tradesense.core.jobs.relay import Relay
 from tradesense.core.jobs.service import Jobs
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Scrapable
@@ -56,6 +57,7 @@ class Services:
     exposures: ExposureSink
     config: RuntimeSettings
     jobs: Jobs
+    relay: Relay
     telemetry: FanOut
     scrape: Scrapable | None
     errors: ErrorReporter

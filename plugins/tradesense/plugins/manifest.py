@@ -12,7 +12,7 @@ from tradesense.core.audit.chain import AuditChain
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.secrets.envelope import Sealer
-from tradesense.core.telemetry.ports import HealthCheck
+from tradesense.core.telemetry.ports import HealthCheck, Telemetry
 
 PORT_API = 1
 """The version of the ports that this release speaks. It grows when a port changes incompatibly."""
@@ -88,6 +88,9 @@ class AdapterContext:
         self._opened = opened
         self._chain = chain
         self._sealer = sealer
+        self.telemetry: Telemetry | None = None
+        """Where an adapter may measure itself. It is built after the adapters: ask for it when you are opened, bind
+        instruments then, and go on without it where there is none."""
         self._shared: dict[Hashable, Any] = {}
         self.checks: list[HealthCheck] = []
         """What the adapters asked to be watched, in the order in which they were built."""

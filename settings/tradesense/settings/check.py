@@ -150,6 +150,19 @@ def idle_queue(facts: Facts) -> Iterator[Problem]:
         yield facts.problem("error", "jobs.embedded", "nobody would do the jobs of a queue in memory", "set it to true")
 
 
+def separate_outbox(facts: Facts) -> Iterator[Problem]:
+    """A job and the change that causes it are one transaction only within one provider."""
+    outbox = facts.offers.get("jobs.outbox")
+    if outbox is None or facts.local:
+        return
+    joins = Capability.TRANSACTIONAL in outbox.adapter.capabilities
+    if not joins or facts.settings.jobs.outbox != facts.settings.audit.provider:
+        message = "a change may be made and the job that it causes be lost"
+        yield facts.problem(
+            "warning", "jobs.outbox", message, f"use {facts.settings.audit.provider}, as the changes do"
+        )
+
+
 def readable_files(facts: Facts) -> Iterator[Problem]:
     """Files that may hold keys are their owner's (ASVS 13.3.2)."""
     if not facts.production:
@@ -178,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     nobody,
     unshared,
     idle_queue,
+    separate_outbox,
     readable_files,
 )
 

@@ -166,6 +166,8 @@ class JobsSettings(Section, frozen=True, kw_only=True):
 
     provider: str = "memory"
     """The ``JobQueue``."""
+    outbox: str = "memory"
+    """Where jobs wait for the queue, written with the change that causes them: an ``Outbox``."""
     embedded: bool = True
     """Whether the HTTP process does jobs as well; needed where the queue is in memory."""
 

@@ -17,7 +17,7 @@ from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import Problem, SettingsInvalid, UnknownProvider
 from tradesense.core.flags.ports import ExposureSink, FlagStore
 from tradesense.core.identity.ports import BreachedPasswords, IdentityStore, Messenger, PasswordHasher, TokenSigner
-from tradesense.core.jobs.ports import JobQueue
+from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import KeyEncryption, SecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Telemetry
@@ -46,6 +46,7 @@ CHOICES: Mapping[str, type[Any]] = {
     "config.provider": SettingsStore,
     "audit.provider": AuditLog,
     "jobs.provider": JobQueue,
+    "jobs.outbox": Outbox,
     "telemetry.metrics": Telemetry,
     "telemetry.traces": Telemetry,
     "telemetry.errors": ErrorReporter,

@@ -152,3 +152,59 @@ class TestIsNeverClosed(OverMemory):
     class Unit(MemoryTransactions):
         def check_open(self):
             pass
+
+
+class TestCallsBeforeTheCommit(OverMemory):
+    caught_by = (
+        "test_after_a_commit_what_asked_for_it_is_called_once",
+        "test_after_a_roll_back_nothing_is_called",
+    )
+
+    class Unit(MemoryTransactions):
+        def after_commit(self, call):
+            call()
+
+
+class TestCallsAfterARollBack(OverMemory):
+    caught_by = ("test_after_a_roll_back_nothing_is_called",)
+
+    class State(MemoryState):
+        @asynccontextmanager
+        async def begin(self):
+            inside = self.inside()
+            kept = []
+            try:
+                async with super().begin():
+                    try:
+                        yield
+                    finally:
+                        if not inside:
+                            kept, self._after = self._after, []
+            finally:
+                for call in kept:
+                    call()
+
+
+class TestKeepsWhatTheRolledBackAskedFor(OverMemory):
+    caught_by = ("test_after_a_roll_back_nothing_is_called",)
+
+    class State(MemoryState):
+        def __init__(self):
+            super().__init__()
+            self.kept = []
+
+        @asynccontextmanager
+        async def begin(self):
+            inside = self.inside()
+            async with super().begin():
+                yield
+            if not inside:
+                kept, self.kept = self.kept, []
+                for call in kept:
+                    call()
+
+        def after_commit(self, call):
+            if self.inside():
+                self.kept.append(call)
+            else:
+                call()

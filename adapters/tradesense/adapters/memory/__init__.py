@@ -14,7 +14,7 @@ from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.flags.ports import ExposureSink, FlagStore
 from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, IdentityStore, Messenger
-from tradesense.core.jobs.ports import JobQueue
+from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Telemetry
 from tradesense.core.transactions import Transactions
@@ -88,6 +88,13 @@ def _stores() -> Iterable[Adapter]:
         summary="A job queue within one process",
         settings=MemoryJobsSettings,
         capabilities=frozenset({Capability.DEDUPLICATION}),
+    )
+    yield Adapter(
+        port=Outbox,
+        name="memory",
+        factory=f"{_HERE}.jobs:outbox",
+        summary="Jobs that wait for the queue, in memory",
+        capabilities=_TRANSACTIONAL | {Capability.DEDUPLICATION},
     )
 
 

@@ -32,6 +32,7 @@ class MemoryState:
         self._turn = asyncio.Lock()
         self._owner: asyncio.Task[Any] | None = None
         self._changed: dict[Table[Any, Any], None] = {}
+        self._after: list[Callable[[], None]] = []
         self._parts: dict[Callable[[MemoryState], Any], Any] = {}
 
     def part(self, make: Callable[[MemoryState], Part]) -> Part:
@@ -62,16 +63,28 @@ class MemoryState:
             return
         await self._take_turn()
         self._owner = asyncio.current_task()
+        after: list[Callable[[], None]] = []
         try:
             yield
             for table in self._changed:
                 table.commit()
+            after = self._after
         finally:
             for table in self._changed:
                 table.forget()
             self._changed.clear()
+            self._after = []
             self._owner = None
             self._turn.release()
+        for call in after:
+            call()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call once this task's transaction has committed, or now where there is none."""
+        if self.inside():
+            self._after.append(call)
+        else:
+            call()
 
     async def _take_turn(self) -> None:
         try:
@@ -97,6 +110,10 @@ class Table(Generic[K, V]):
         """The row, as this task sees it."""
         if key in self._changes and self._state.inside():
             return self._changes[key]
+        return self._rows.get(key)
+
+    def committed(self, key: K) -> V | None:
+        """The row, as everyone else sees it."""
         return self._rows.get(key)
 
     def put(self, key: K, row: V) -> None:

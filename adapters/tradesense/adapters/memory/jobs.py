@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import msgspec
 
 from tradesense.adapters.memory._lifecycle import Lifecycle
+from tradesense.adapters.memory._outbox import MemoryOutbox
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.settings import MemoryJobsSettings
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import InvalidInput, JobQueueUnavailable
-from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job
+from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job, retry_pause
 from tradesense.core.jobs.ports import JobHandler, JobQueue
-from tradesense.plugins.manifest import AdapterContext
+from tradesense.plugins.manifest import AdapterContext, NoSettings
 
 KEPT_DEAD = 1000
 KEPT_KEYS = 100_000
@@ -28,7 +29,12 @@ class _Waiting(msgspec.Struct, frozen=True):
     failures: int = 0
 
     def job(self) -> Job:
+        """The job as it was enqueued."""
         return msgspec.json.decode(self.row, type=Job)
+
+    def attempt(self) -> Job:
+        """The job as its next attempt gets it."""
+        return msgspec.structs.replace(self.job(), attempt=self.failures + 1)
 
 
 class _Jobs:
@@ -113,7 +119,7 @@ class MemoryJobs(Lifecycle):
 
     async def _do(self, waiting: _Waiting, handle: JobHandler) -> None:
         try:
-            await handle(waiting.job())
+            await handle(waiting.attempt())
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -127,7 +133,7 @@ class MemoryJobs(Lifecycle):
     def _failed(self, waiting: _Waiting, error: BaseException) -> None:
         failures = waiting.failures + 1
         if failures < MAX_ATTEMPTS:
-            pause = self._settings.retry_seconds * 2 ** (failures - 1)
+            pause = retry_pause(waiting.job(), failures, first=self._settings.retry_seconds)
             again = _Waiting(waiting.row, failures)
             asyncio.get_running_loop().call_later(pause, self._jobs.ready.put_nowait, again)
             return
@@ -150,6 +156,11 @@ class MemoryJobs(Lifecycle):
 def queue(settings: MemoryJobsSettings, context: AdapterContext) -> MemoryJobs:
     """The factory."""
     return MemoryJobs(context.share(MemoryState, MemoryState), clock=context.clock, settings=settings)
+
+
+def outbox(_: NoSettings, context: AdapterContext) -> MemoryOutbox:
+    """The factory of the outbox."""
+    return MemoryOutbox(context.share(MemoryState, MemoryState), clock=context.clock)
 
 
 _: type[JobQueue] = MemoryJobs

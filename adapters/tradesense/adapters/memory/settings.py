@@ -30,7 +30,7 @@ class MemoryJobsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     concurrency: Annotated[int, Meta(ge=1)] = 8
     """Jobs that are done at once."""
     retry_seconds: Annotated[float, Meta(ge=0)] = 1.0
-    """The pause after the first failure; it doubles with each further one."""
+    """The pause after the first failure; it doubles with each further one, and each job adds up to a half."""
     grace_seconds: Annotated[float, Meta(ge=0)] = 10.0
     """How long jobs that are being done may go on once the work is cancelled; then they are given back."""
     max_waiting: Annotated[int, Meta(ge=1)] = 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from tradesense.adapters.memory._lifecycle import Lifecycle
@@ -21,6 +22,11 @@ class MemoryTransactions(Lifecycle):
         """See :meth:`Transactions.begin`."""
         self.check_open()
         return self.state.begin()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """See :meth:`Transactions.after_commit`."""
+        self.check_open()
+        self.state.after_commit(call)
 
 
 def transactions(_: NoSettings, context: AdapterContext) -> MemoryTransactions:

@@ -12,6 +12,7 @@ from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.flags.ports import ExposureSink, FlagStore
 from tradesense.core.identity.ports import IdentityStore
+from tradesense.core.jobs.ports import Outbox
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.transactions import Transactions
 from tradesense.plugins.hookspecs import hookimpl
@@ -19,6 +20,7 @@ from tradesense.plugins.manifest import Adapter, Requirement
 
 _KEPT = frozenset({Capability.PERSISTENT, Capability.SHARED})
 _JOINING = _KEPT | {Capability.TRANSACTIONAL}
+_OUTBOX = _JOINING | {Capability.DEDUPLICATION}
 _SECRETS = _JOINING | {
     Capability.WRITE,
     Capability.CAS,
@@ -56,5 +58,6 @@ def tradesense_adapters() -> Iterable[Adapter]:
         _sql(ExposureSink, "flags:exposure_sink", "Exposures in a table", _JOINING),
         _sql(SettingsStore, "config:settings_store", "Runtime settings in a table, with their history", _JOINING),
         _sql(AuditLog, "audit:audit_log", "The audit trail as a hash chain in a table", _JOINING),
+        _sql(Outbox, "jobs:outbox_of", "Jobs in a table until the queue has them", _OUTBOX),
         _sql(LockProvider, "cache:lock_provider", "Leases in a table, timed by the database", _KEPT),
     )

@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import await_, greenlet_spawn
 
 from tradesense.adapters.sql import _schema
+from tradesense.adapters.sql._ambient import Ambient, connected, given_back, watched
 from tradesense.adapters.sql._backend import Backend
 from tradesense.adapters.sql._errors import DRIVER_ERRORS, translated
 from tradesense.adapters.sql._finish import finish
+from tradesense.adapters.sql._pool import measure, replace_lost
 from tradesense.adapters.sql._query import Compiled, Query, Row
+from tradesense.adapters.sql._replica import Replica
 from tradesense.adapters.sql._url import ORIGIN
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
+from tradesense.core.telemetry.ports import Telemetry
 
-STEP_ENDS: tuple[type[BaseException], ...] = (*DRIVER_ERRORS, asyncio.CancelledError)
-"""What leaves a transaction such that nobody knows how much of it the database still has."""
-
-
-@dataclass(slots=True)
-class _Ambient:
-    """The transaction of one task."""
-
-    task: asyncio.Task[Any] | None
-    connection: AsyncConnection
-    failed: bool = False
-    """A statement failed, so that the database may have undone the others: it can only be rolled back."""
+PRIMARY = "primary"
+"""What the metrics call the pool."""
 
 
 class Database:
@@ -45,15 +36,24 @@ class Database:
     Where a method takes ``unavailable``, that is the class of the error for a database that does not do its part.
     """
 
-    def __init__(self, backend: Backend, settings: SqlSettings) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        settings: SqlSettings,
+        *,
+        telemetry: Callable[[], Telemetry | None] = lambda: None,
+        replica: Replica | None = None,
+    ) -> None:
         self._backend = backend
         self._settings = settings
+        self._telemetry = telemetry
+        self.replica = replica
         self._engine: AsyncEngine | None = None
         self._committing: AsyncEngine | None = None
         self._users = 0
         self._opening = asyncio.Lock()
         self._turns = asyncio.Lock() if backend.one_writer else None
-        self._ambient: ContextVar[_Ambient | None] = ContextVar("transaction", default=None)
+        self._ambient: ContextVar[Ambient | None] = ContextVar("transaction", default=None)
         self._compiled: dict[Query, Compiled] = {}
 
     @property
@@ -98,13 +98,23 @@ class Database:
                 raise
             return
         async with self._transaction() as connection:
-            ambient = _Ambient(asyncio.current_task(), connection)
+            ambient = Ambient(asyncio.current_task(), connection)
             token = self._ambient.set(ambient)
             try:
                 yield
             finally:
                 self._ambient.reset(token)
             self._whole(ambient)
+        for call in ambient.after:
+            call()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call once this task's transaction has committed, or now where there is none."""
+        ambient = self._joined()
+        if ambient is None:
+            call()
+        else:
+            ambient.after.append(call)
 
     @asynccontextmanager
     async def writing(self, unavailable: type[Unavailable] = DatabaseUnavailable) -> AsyncGenerator[AsyncConnection]:
@@ -115,7 +125,7 @@ class Database:
                 async with self._transaction() as connection:
                     yield connection
             else:
-                with _watched(ambient):
+                with watched(ambient):
                     yield ambient.connection
 
     @asynccontextmanager
@@ -130,13 +140,14 @@ class Database:
             ambient = None if alone else self._joined()
             if ambient is None:
                 async with self._turn():
-                    connection = await _connected(self._opened(self._committing))
+                    connection = await connected(self._opened(self._committing))
                     try:
                         yield connection
+                        self._wrote()
                     finally:
-                        await finish(_given_back(connection))
+                        await finish(given_back(connection))
             else:
-                with _watched(ambient):
+                with watched(ambient):
                     yield ambient.connection
 
     async def change(
@@ -156,8 +167,8 @@ class Database:
         with translated(self.place, unavailable):
             ambient = self._joined()
             if ambient is None:
-                return await self._fetch(query, parameters)
-            with _watched(ambient):
+                return await self._fetch_anywhere(query, parameters)
+            with watched(ambient):
                 rows: Sequence[Row] = (await ambient.connection.execute(query.statement, parameters)).all()
                 return rows
 
@@ -166,8 +177,16 @@ class Database:
         """Whether this task has a transaction open."""
         return self._joined() is not None
 
-    async def _fetch(self, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
+    async def _fetch_anywhere(self, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
         engine = self._opened()
+        if query.lagging and self.replica is not None and (elsewhere := self.replica.engine()) is not None:
+            try:
+                return await self._fetch(elsewhere, query, parameters)
+            except DRIVER_ERRORS:
+                self.replica.failed()
+        return await self._fetch(engine, query, parameters)
+
+    async def _fetch(self, engine: AsyncEngine, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
         compiled = self._compiled.get(query)
         if compiled is None:
             compiled = self._compiled[query] = query.compile(engine.dialect)
@@ -192,15 +211,20 @@ class Database:
         """A new transaction. Only what happens here is translated, not what the body raises."""
         async with self._turn():
             with translated(self.place):
-                connection = await _connected(self._opened())
+                connection = await connected(self._opened())
             try:
                 with translated(self.place):
                     await self._backend.begin(connection)
                 yield connection
                 with translated(self.place):
                     await finish(connection.commit())
+                    self._wrote()
             finally:
-                await finish(_given_back(connection))
+                await finish(given_back(connection))
+
+    def _wrote(self) -> None:
+        if self.replica is not None:
+            self.replica.wrote()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
@@ -222,12 +246,12 @@ class Database:
         finally:
             self._turns.release()
 
-    def _joined(self) -> _Ambient | None:
+    def _joined(self) -> Ambient | None:
         """The transaction of this very task; tasks started inside inherit the variable, not the transaction."""
         ambient = self._ambient.get()
         return ambient if ambient is not None and ambient.task is asyncio.current_task() else None
 
-    def _whole(self, ambient: _Ambient) -> None:
+    def _whole(self, ambient: Ambient) -> None:
         """Go on to commit only what is whole.
 
         :raises DatabaseUnavailable: a part failed, and its caller went on regardless.
@@ -243,10 +267,10 @@ class Database:
     async def _open(self) -> None:
         with translated(self.place):
             engine = self._backend.open()
-        event.listen(engine.sync_engine, "checkout", self._refuse_lost)
+        replace_lost(engine, self._backend.lost)
         try:
             with translated(self.place):
-                connection = await _connected(engine)
+                connection = await connected(engine)
                 try:
                     if self._backend.throwaway:
                         await _schema.make(connection)
@@ -254,46 +278,20 @@ class Database:
                     else:
                         await _schema.check(connection, self.place)
                 finally:
-                    await finish(_given_back(connection))
+                    await finish(given_back(connection))
         except BaseException:
             await finish(engine.dispose())
             self._backend.close()
             raise
         self._engine, self._committing = engine, self._backend.committing(engine)
+        measure(engine, self._telemetry(), PRIMARY)
+        if self.replica is not None:
+            self.replica.open(self._telemetry())
 
     async def _close(self) -> None:
         engine, self._engine, self._committing = self._engine, None, None
         if engine is not None:
             await engine.dispose()
+        if self.replica is not None:
+            await self.replica.close()
         self._backend.close()
-
-    def _refuse_lost(self, connection: Any, _record: object, _pooled: object) -> None:
-        """Let the pool replace a connection that the server has hung up on, at no cost for those that live."""
-        if self._backend.lost(connection.driver_connection):
-            raise DisconnectionError("the server has closed the connection")
-
-
-async def _connected(engine: AsyncEngine) -> AsyncConnection:
-    return await engine.connect().start()
-
-
-async def _given_back(connection: AsyncConnection) -> None:
-    """Return the connection to the pool, rolled back; what cannot be rolled back is cut off."""
-    try:
-        await connection.close()
-    except DRIVER_ERRORS:
-        if not connection.closed:
-            await connection.invalidate()
-            await connection.close()
-
-
-@contextmanager
-def _watched(ambient: _Ambient) -> Generator[None]:
-    """A step of the task's transaction; a failed one ends it."""
-    if ambient.failed:
-        raise DatabaseUnavailable("a part of the transaction failed before, so it can only be rolled back")
-    try:
-        yield
-    except STEP_ENDS:
-        ambient.failed = True
-        raise

@@ -12,6 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import IntegrityError as AlchemyIntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -23,6 +24,7 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (
     DBAPIError,
     PoolTimeoutError,
     PendingRollbackError,
+    AsyncAdapt_asyncpg_dbapi.Error,  # as it comes where a bare connection is made
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,

@@ -9,6 +9,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from tradesense.adapters.sql._pool import MeasuredPool
 from tradesense.adapters.sql.settings import SqlSettings
 
 PORT = 5432
@@ -40,6 +41,7 @@ class Postgresql:
             self._url,
             connect_timeout=settings.pool_timeout,
             statement_timeout=settings.statement_timeout,
+            poolclass=MeasuredPool,
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
             pool_timeout=settings.pool_timeout,

@@ -18,8 +18,10 @@ Process = Callable[[Any], Any] | None
 class Query:
     """A select with named parameters, declared once as a module constant."""
 
-    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]], *, lagging: bool = False) -> None:
         self.statement = statement
+        self.lagging = lagging
+        """Whether the answer may be that of a replica. Nothing that decides who may do what is such a read."""
 
     def compile(self, dialect: Dialect) -> Compiled:
         """The statement for one dialect, which has been connected once."""

@@ -13,10 +13,11 @@ from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._errors import translated
 from tradesense.adapters.sql._postgresql import Postgresql
 from tradesense.adapters.sql._query import Query
+from tradesense.adapters.sql._replica import Replica
 from tradesense.adapters.sql._sqlite import Sqlite
 from tradesense.adapters.sql._url import parsed
 from tradesense.adapters.sql.settings import SqlSettings
-from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, TradeSenseError, Unavailable
+from tradesense.core.errors import AdapterClosed, ConfigurationError, DatabaseUnavailable, TradeSenseError, Unavailable
 from tradesense.core.telemetry.models import Health, Status
 from tradesense.core.telemetry.ports import HealthCheck
 from tradesense.plugins.manifest import AdapterContext
@@ -75,6 +76,9 @@ class DatabaseHealth:
                 await self._database.fetch(_PING, {})
         except (TradeSenseError, TimeoutError) as error:
             return Health(name=self.name, status=Status.DOWN, detail=type(error).__name__)
+        if self._database.replica is not None and self._database.replica.away:
+            detail = f"{self._database.place}; its replica does not answer"
+            return Health(name=self.name, status=Status.DEGRADED, detail=detail)
         return Health(name=self.name, status=Status.UP, detail=self._database.place)
 
 
@@ -85,7 +89,9 @@ def database_of(settings: SqlSettings, context: AdapterContext) -> Database:
     """
 
     def make() -> Database:
-        database = Database(backend_for(settings), settings)
+        database = Database(
+            backend_for(settings), settings, telemetry=lambda: context.telemetry, replica=replica_for(settings)
+        )
         context.watch(DatabaseHealth(database))
         return database
 
@@ -99,6 +105,19 @@ def backend_for(settings: SqlSettings) -> Backend:
     """
     url = parsed(settings.url)
     return Sqlite(url, settings) if url.drivername == "sqlite" else Postgresql(url, settings)
+
+
+def replica_for(settings: SqlSettings) -> Replica | None:
+    """The replica that ``database.replica_url`` names, if it names one.
+
+    :raises ConfigurationError: it or the database is no PostgreSQL.
+    """
+    if not settings.replica_url:
+        return None
+    url = parsed(settings.replica_url)
+    if url.drivername == "sqlite" or parsed(settings.url).drivername == "sqlite":
+        raise ConfigurationError("only PostgreSQL has replicas", origin="database.replica_url", mend="leave it empty")
+    return Replica(Postgresql(url, settings), after=settings.replica_after)
 
 
 _: type[HealthCheck] = DatabaseHealth

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import aiosqlite
 from sqlalchemy import URL, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from tradesense.adapters.sql._pool import MeasuredPool
 from tradesense.adapters.sql.settings import SqlSettings
 
 MEMORY = ":memory:"
@@ -46,7 +46,7 @@ class Sqlite:
             path,
             mode,
             busy_timeout=self._settings.busy_timeout,
-            poolclass=AsyncAdaptedQueuePool,
+            poolclass=MeasuredPool,
             pool_size=self._settings.pool_size,
             max_overflow=self._settings.max_overflow,
             pool_timeout=self._settings.pool_timeout,

@@ -183,3 +183,20 @@ fences = Table(
     Column("name", CodePoints, primary_key=True),
     Column("token", BigInteger, nullable=False),
 )
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", AutoId, primary_key=True),
+    Column("id", CodePoints, nullable=False, unique=True),
+    Column("key", LargeBinary, index=True),
+    Column("job", Text, nullable=False),
+    Column("held_until", Double, nullable=False),
+)
+
+outbox_keys = Table(
+    "outbox_keys",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("added_at", Double, nullable=False, index=True),
+)

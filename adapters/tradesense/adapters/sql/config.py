@@ -52,7 +52,8 @@ _ALL = Query(
     .limit(bindparam("limit"))
 )
 _HISTORY = Query(
-    select(*_COLUMNS).where(setting_revisions.c.key == bindparam("key")).order_by(setting_revisions.c.revision)
+    select(*_COLUMNS).where(setting_revisions.c.key == bindparam("key")).order_by(setting_revisions.c.revision),
+    lagging=True,
 )
 
 _LOCKED = select(settings.c.revision, settings.c.deleted).where(settings.c.key == bindparam("key")).with_for_update()

@@ -27,3 +27,7 @@ class SqlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Seconds that one statement may run on PostgreSQL."""
     busy_timeout: Seconds = 5.0
     """Seconds to wait for another writer on SQLite."""
+    replica_url: Secret = Secret("")
+    """A PostgreSQL that follows ``url``; lists and histories are read from it while it answers. Empty for none."""
+    replica_after: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    """Seconds after a write in which its request or job reads from the database itself, so as to see what it wrote."""

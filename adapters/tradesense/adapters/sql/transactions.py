@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from tradesense.adapters.sql._fences import guard
@@ -26,6 +27,10 @@ class SqlTransactions(Room):
     async def guard(self, lease: Lease) -> None:
         """Let this task's transaction happen only if no later holder of ``lease`` has written: see :func:`guard`."""
         await guard(self._ready(), lease)
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """See :meth:`Transactions.after_commit`."""
+        self._ready().after_commit(call)
 
 
 def transactions(settings: SqlSettings, context: AdapterContext) -> SqlTransactions:

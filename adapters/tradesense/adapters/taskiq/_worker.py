@@ -17,7 +17,7 @@ from tradesense.adapters.taskiq._connection import FAILURES
 from tradesense.adapters.taskiq._streams import Delivery
 from tradesense.adapters.taskiq.settings import TaskiqSettings
 from tradesense.core.ambient import Clock
-from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job
+from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job, retry_pause
 from tradesense.core.jobs.ports import JobHandler
 
 TASK = "tradesense.job"
@@ -91,7 +91,7 @@ class Worker:
         if delivery.envelope.failures >= MAX_ATTEMPTS:
             await self._bury(delivery, job, LOST)
             return
-        error = await self._attempt(job)
+        error = await self._attempt(msgspec.structs.replace(job, attempt=delivery.envelope.failures + 1))
         if error is None:
             await self._broker.finish(delivery)
         elif not (self._stopping and isinstance(error, asyncio.CancelledError)):
@@ -118,7 +118,7 @@ class Worker:
             await self._bury(delivery, job, error)
             return
         again = msgspec.structs.replace(delivery.envelope, failures=failures)
-        pause = self._settings.job_retry_seconds * 2 ** (failures - 1)
+        pause = retry_pause(job, failures, first=self._settings.job_retry_seconds)
         await self._broker.streams.retry(self._broker.worker, delivery.id, again, int(pause * 1000))
         self._broker.running.pop(again.task, None)
 

@@ -29,6 +29,6 @@ class TaskiqSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     job_idle_seconds: Seconds = 30.0
     """Seconds after which the jobs of a worker that gave no sign of life are done by another."""
     job_retry_seconds: Seconds = 1.0
-    """Seconds until a failed job is tried again; they double with each failure."""
+    """Seconds until a failed job is tried again; they double with each failure, and each job adds up to a half."""
     job_grace_seconds: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
     """Seconds that running jobs have to end when the worker is stopped; then they go back to the queue."""

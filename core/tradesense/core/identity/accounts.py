@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from tradesense.core.ambient import Clock, Ids
-from tradesense.core.audit.models import Actor, Outcome
+from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import EmailTaken, InvalidInput, JobQueueUnavailable
+from tradesense.core.errors import EmailTaken, InvalidInput
 from tradesense.core.identity import emails, passwords
 from tradesense.core.identity.models import ADMIN, USER, IdentityPolicy, Message, User
 from tradesense.core.identity.permissions import ROLES
@@ -52,19 +54,13 @@ class Accounts:
     async def register(self, email: str, password: Secret, *, actor: Actor, correlation_id: str = "") -> None:
         """Sign up. Whether the address had an account already is not told, in words or in time (ASVS 6.3.8).
 
+        The welcome mail is enqueued in the transaction that makes the account: there is none without the other.
+
         :raises InvalidEmail: the address cannot be an account's.
         :raises PasswordRefused: the password may not be used.
         """
-        try:
-            user = await self.create(email, password, roles=(USER,), actor=actor, correlation_id=correlation_id)
-        except EmailTaken:
-            return
-        try:
-            await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
-        except JobQueueUnavailable as error:
-            # The account stands; an error here would also tell that the address was new.
-            event = Event(WELCOME, user.id, actor, correlation_id, {"error": error.code})
-            await self._trail.note(event, Outcome.FAILED)
+        with suppress(EmailTaken):
+            await self._add(email, password, roles=(USER,), actor=actor, correlation_id=correlation_id, welcome=True)
 
     async def create(
         self, email: str, password: Secret, *, roles: tuple[str, ...], actor: Actor, correlation_id: str = ""
@@ -76,6 +72,11 @@ class Accounts:
         :raises PasswordRefused: the password may not be used.
         :raises EmailTaken: the address has an account.
         """
+        return await self._add(email, password, roles=roles, actor=actor, correlation_id=correlation_id, welcome=False)
+
+    async def _add(
+        self, email: str, password: Secret, *, roles: tuple[str, ...], actor: Actor, correlation_id: str, welcome: bool
+    ) -> User:
         roles = _known(roles)
         normal = emails.normalise(email)
         secret = passwords.normalise(password)
@@ -91,6 +92,8 @@ class Accounts:
         event = Event("identity.create", user.id, actor, correlation_id, {"roles": ",".join(roles)})
         async with self._trail.change(event, joined=self._joined):
             await self._store.users.add(user)
+            if welcome:
+                await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
         return user
 
     async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:

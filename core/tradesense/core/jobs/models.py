@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Two jobs with one key are one job; empty means that this one is unlike any other."""
     traceparent: str = ""
     """The W3C trace context of the cause."""
+    correlation_id: str = ""
+    """The name under which logs and the audit trail tell of the cause."""
+    attempt: int = 1
+    """Which attempt this is, 1 to 5. The queue counts; who enqueues leaves it alone."""
 
 
 class DeadJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,3 +36,12 @@ class DeadJob(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     """The class of the last error; its text may hold what must not be kept."""
     failed_at: datetime
+
+
+def retry_pause(job: Job, failures: int, *, first: float) -> float:
+    """Seconds until the next attempt after so many failures: ``first``, doubled with each further one.
+
+    Up to a half is added, by the job's id, so that jobs which failed together do not come back together.
+    """
+    spread = zlib.crc32(f"{job.id}:{failures}".encode()) / 2**32
+    return first * 2.0 ** (failures - 1) * (1 + spread / 2)

@@ -1,34 +1,76 @@
-"""The jobs that this deployment knows: queued ones by name, periodic ones by interval."""
+"""The jobs that this deployment knows: queued ones by name, periodic ones by interval or by the calendar."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
-from tradesense.core.ambient import Clock, Ids
+from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.errors import ConfigurationError, UnknownJob
+from tradesense.core.jobs import cron
 from tradesense.core.jobs.models import Job
-from tradesense.core.jobs.ports import JobHandler, JobQueue
+from tradesense.core.jobs.ports import JobHandler, JobQueue, Outbox
+from tradesense.core.jobs.relay import Relay
+from tradesense.core.telemetry.cause import CAUSE
 from tradesense.core.telemetry.instruments import JOB_DURATION
-from tradesense.core.telemetry.ports import Telemetry
+from tradesense.core.telemetry.models import TraceContext
+from tradesense.core.telemetry.ports import AttributeValue, Telemetry
+from tradesense.core.transactions import Transactions
+
+TRACE_BYTES, SPAN_BYTES = 16, 8
 
 
 class Periodic(msgspec.Struct, frozen=True, kw_only=True):
-    """Something done again and again, by one process at a time."""
+    """Something done again and again, by one process at a time. It has an interval, or a cron expression."""
 
     name: str
-    every: float
-    """Seconds between two runs."""
     run: Callable[[], Awaitable[object]]
+    every: float = 0.0
+    """Seconds between two runs."""
+    cron: str = ""
+    """Minute, hour, day of the month, month and day of the week, in UTC, as in ``30 4 * * mon-fri``."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How one attempt at a job ended."""
+
+    job: Job
+    seconds: float
+    error: str = ""
+    """The class of the error; empty when the job is done."""
+
+    @property
+    def word(self) -> str:
+        """``succeeded`` or ``failed``."""
+        return "failed" if self.error else "succeeded"
+
+
+Report = Callable[[Outcome], None]
 
 
 class Jobs:
     """Enqueues jobs and knows who does them."""
 
-    def __init__(self, *, queue: JobQueue, ids: Ids, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        outbox: Outbox,
+        relay: Relay,
+        transactions: Transactions,
+        ids: Ids,
+        random: Random,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
         self._queue = queue
+        self._outbox = outbox
+        self._relay = relay
+        self._transactions = transactions
         self._ids = ids
+        self._random = random
         self._clock = clock
         self._telemetry = telemetry
         self._handlers: dict[str, JobHandler] = {}
@@ -46,10 +88,16 @@ class Jobs:
     def every(self, periodic: Periodic) -> None:
         """Add a periodic job.
 
-        :raises ConfigurationError: the name is taken.
+        :raises ConfigurationError: the name is taken, or it does not say when to run.
         """
         if periodic.name in self._periodic:
             raise ConfigurationError(f"two periodic jobs are called {periodic.name!r}")
+        if (periodic.every > 0) is bool(periodic.cron):
+            raise ConfigurationError(
+                f"the periodic job {periodic.name!r} needs an interval or a cron expression, and not both"
+            )
+        if periodic.cron:
+            cron.check(periodic.cron)
         self._periodic[periodic.name] = periodic
 
     @property
@@ -62,30 +110,80 @@ class Jobs:
         """The periodic jobs."""
         return self._periodic.values()
 
-    async def enqueue(self, name: str, payload: dict[str, object], *, key: str = "", traceparent: str = "") -> bool:
-        """Queue a job; ``False`` when one with the same key was queued before.
+    async def enqueue(self, name: str, payload: dict[str, object], *, key: str = "") -> bool:
+        """Let a job be done once this task's transaction has committed, or from now on where there is none.
 
+        A job that is caused by a change is enqueued in the transaction of the change: then there is the one exactly if
+        there is the other. The queue need not be there. The job goes on with the trace and the correlation id of this
+        task.
+
+        :return: ``False`` when a job with the same key was enqueued within a day.
+        :raises InvalidInput: the payload is not JSON.
         :raises JobQueueUnavailable: it was not taken.
         """
-        job = Job(id=self._ids.new(), name=name, payload=payload, key=key, traceparent=traceparent)
-        return await self._queue.enqueue(job)
+        correlation, trace = CAUSE.get()
+        job = Job(
+            id=self._ids.new(),
+            name=name,
+            payload=payload,
+            key=key,
+            traceparent=trace.traceparent() if trace else "",
+            correlation_id=correlation,
+        )
+        taken = await self._outbox.add(job)
+        if taken:
+            self._transactions.after_commit(self._relay.wake)
+        return taken
 
-    async def handle(self, job: Job) -> None:
-        """Do one job.
+    async def handle(self, job: Job, report: Report = lambda _: None) -> None:
+        """Do one job, in a span below that of its cause, and report how it went.
 
         :raises UnknownJob: no handler has this name; the queue will try again, and a newer worker may know it.
         """
+        parent = TraceContext.parse(job.traceparent)
+        trace = self._trace(parent)
+        token = CAUSE.set((job.correlation_id or trace.trace_id, trace))
+        began = self._clock.monotonic()
+        failure = "CancelledError"
+        try:
+            with self._span(job, trace, parent):
+                await self._do(job)
+            failure = ""
+        except Exception as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            outcome = Outcome(job=job, seconds=self._clock.monotonic() - began, error=failure)
+            self._telemetry.bind(JOB_DURATION, (job.name, outcome.word))(outcome.seconds)
+            report(outcome)
+            CAUSE.reset(token)
+
+    async def work(self, report: Report = lambda _: None) -> None:
+        """Do queued jobs until cancelled; ``report`` is told of every attempt."""
+
+        async def handle(job: Job) -> None:
+            await self.handle(job, report)
+
+        await self._queue.work(handle)
+
+    async def _do(self, job: Job) -> None:
         handler = self._handlers.get(job.name)
         if handler is None:
             raise UnknownJob(f"no handler for the job {job.name!r}", mend="run a worker of the release that queued it")
-        began = self._clock.monotonic()
-        outcome = "failed"
-        try:
-            await handler(job)
-            outcome = "succeeded"
-        finally:
-            self._telemetry.bind(JOB_DURATION, (job.name, outcome))(self._clock.monotonic() - began)
+        await handler(job)
 
-    async def work(self) -> None:
-        """Do queued jobs until cancelled."""
-        await self._queue.work(self.handle)
+    def _span(self, job: Job, trace: TraceContext, parent: TraceContext | None) -> AbstractContextManager[object]:
+        if not trace.sampled:
+            return nullcontext()
+        attributes: dict[str, AttributeValue] = {
+            "messaging.operation.name": "process",
+            "messaging.message.id": job.id,
+            "tradesense.job.attempt": job.attempt,
+        }
+        return self._telemetry.span(f"job {job.name}", trace, parent=parent, attributes=attributes)
+
+    def _trace(self, parent: TraceContext | None) -> TraceContext:
+        span = self._random.bytes(SPAN_BYTES).hex()
+        if parent is None:
+            return TraceContext(self._random.bytes(TRACE_BYTES).hex(), span, sampled=False)
+        return TraceContext(parent.trace_id, span, parent.sampled)

@@ -27,6 +27,44 @@ JOB_DURATION = Instrument(
     labels=("job", "outcome"),
     buckets=SECONDS,
 )
+JOBS_RELAYED = Instrument(
+    name="tradesense.jobs.relayed",
+    kind=Kind.COUNTER,
+    description="Jobs handed from the outbox to the queue, by whether it took them or knew them already.",
+    labels=("outcome",),
+)
+DATABASE_CONNECTIONS = Instrument(
+    name="db.client.connection.count",
+    kind=Kind.GAUGE,
+    description="Open connections of a pool to the database, by whether somebody uses them.",
+    labels=("pool", "state"),
+)
+DATABASE_CONNECTIONS_MOST = Instrument(
+    name="db.client.connection.max",
+    kind=Kind.GAUGE,
+    description="The connections that a pool may open.",
+    labels=("pool",),
+)
+DATABASE_CONNECTIONS_OVERFLOW = Instrument(
+    name="tradesense.database.connections.overflow",
+    kind=Kind.GAUGE,
+    description="Open connections beyond those that a pool keeps.",
+    labels=("pool",),
+)
+DATABASE_POOL_WAIT = Instrument(
+    name="db.client.connection.wait_time",
+    kind=Kind.HISTOGRAM,
+    description="How long those who found no idle connection waited for one, or for its making.",
+    unit="s",
+    labels=("pool",),
+    buckets=SECONDS,
+)
+DATABASE_POOL_TIMEOUTS = Instrument(
+    name="db.client.connection.timeouts",
+    kind=Kind.COUNTER,
+    description="How often no connection became free in time.",
+    labels=("pool",),
+)
 LOGINS = Instrument(
     name="tradesense.identity.logins",
     kind=Kind.COUNTER,
@@ -90,6 +128,12 @@ ALL = (
     HTTP_REQUEST_DURATION,
     HTTP_ACTIVE_REQUESTS,
     JOB_DURATION,
+    JOBS_RELAYED,
+    DATABASE_CONNECTIONS,
+    DATABASE_CONNECTIONS_MOST,
+    DATABASE_CONNECTIONS_OVERFLOW,
+    DATABASE_POOL_WAIT,
+    DATABASE_POOL_TIMEOUTS,
     LOGINS,
     LIMITER_FALLBACKS,
     LIMITER_DECISIONS,

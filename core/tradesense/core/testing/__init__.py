@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         PasswordHasherContract,
         TokenSignerContract,
     )
-    from tradesense.core.testing.jobs import JobQueueContract
+    from tradesense.core.testing.jobs import JobQueueContract, OutboxContract
     from tradesense.core.testing.secrets import AeadContract, KeyEncryptionContract, SecretStoreContract
     from tradesense.core.testing.telemetry import (
         AlertNotifierContract,
@@ -84,7 +84,7 @@ _HOMES = {
         "PasswordHasherContract",
         "TokenSignerContract",
     ),
-    "jobs": ("JobQueueContract",),
+    "jobs": ("JobQueueContract", "OutboxContract"),
     "secrets": ("AeadContract", "KeyEncryptionContract", "SecretStoreContract"),
     "telemetry": (
         "AlertNotifierContract",
@@ -127,6 +127,7 @@ __all__ = (
     "Make",
     "ManualClock",
     "MessengerContract",
+    "OutboxContract",
     "PasswordHasherContract",
     "RandomContract",
     "RateLimiterContract",

@@ -170,6 +170,32 @@ class TransactionsContract(Contract):
             subjects = await _subjects(trail)
             assert sorted(subjects) == sorted(f"{n}" for n in range(15) if n % 3 for _ in range(2))
 
+    async def test_after_a_commit_what_asked_for_it_is_called_once(self, adapter: Make[Transactions], log: Log) -> None:
+        unit, calls = adapter(), list[str]()
+        async with opened(unit), opened(log(unit)) as trail:
+            unit.after_commit(lambda: calls.append("alone"))
+            assert calls == ["alone"], "outside any transaction it is called at once"
+            async with unit.begin():
+                await _append(trail, "one")
+                unit.after_commit(lambda: calls.append("outer"))
+                async with unit.begin():
+                    unit.after_commit(lambda: calls.append("inner"))
+                assert calls == ["alone"], "the outermost transaction commits"
+            assert calls == ["alone", "outer", "inner"]
+            async with unit.begin():
+                await _append(trail, "two")
+            assert calls == ["alone", "outer", "inner"]
+
+    async def test_after_a_roll_back_nothing_is_called(self, adapter: Make[Transactions], log: Log) -> None:
+        unit, calls = adapter(), list[str]()
+        async with opened(unit), opened(log(unit)) as trail:
+            async with rolled_back(unit):
+                await _append(trail, "lost")
+                unit.after_commit(lambda: calls.append("lost"))
+            async with unit.begin():
+                await _append(trail, "kept")
+            assert calls == []
+
     async def test_an_unreachable_database_is_unavailable(self, unreachable: Make[Any] | None) -> None:
         await refuse_when_unreachable(unreachable, DatabaseUnavailable, {"begin": _begin})
 

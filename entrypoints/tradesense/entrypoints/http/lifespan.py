@@ -23,6 +23,7 @@ from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.services import Services
 from tradesense.entrypoints.worker.background import Work, told
 from tradesense.entrypoints.worker.background import background as kept_up
+from tradesense.entrypoints.worker.outcomes import log_outcome, log_waiting
 from tradesense.entrypoints.worker.periodic import periodic
 from tradesense.plugins.manager import Plugins
 from tradesense.settings.schema import Settings
@@ -94,8 +95,12 @@ async def _closed(stack: AsyncExitStack) -> None:
 
 def background(services: Services) -> AbstractAsyncContextManager[None]:
     """What works beside the requests: notices of the cache, and jobs where the server does them."""
-    work: dict[str, Work] = {"cache notices": services.cache.run}
+    # The outbox here as well where a worker does the jobs, as it is woken by what is committed here.
+    work: dict[str, Work] = {
+        "cache notices": services.cache.run,
+        "outbox": partial(services.relay.run, log_waiting),
+    }
     if services.settings.jobs.embedded:
-        work["queued jobs"] = services.jobs.work
+        work["queued jobs"] = partial(services.jobs.work, log_outcome)
         work["periodic jobs"] = partial(periodic, services)
     return kept_up(work, services.errors)

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
+from tradesense.core.telemetry.cause import CAUSE
 from tradesense.core.telemetry.instruments import HTTP_ACTIVE_REQUESTS, HTTP_REQUEST_DURATION
 from tradesense.core.telemetry.models import TraceContext
 from tradesense.core.telemetry.ports import Record
@@ -21,7 +22,6 @@ from tradesense.entrypoints.http.exchange import CURRENT, Exchange
 from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.routing import Templates
 from tradesense.entrypoints.http.site import Site
-from tradesense.entrypoints.logs import CORRELATION
 from tradesense.entrypoints.services import Services
 
 log = structlog.stdlib.get_logger("tradesense.http")
@@ -72,7 +72,7 @@ class Observe:
         began = self._monotonic()
         exchange, parent = self._exchange(scope)
         CURRENT.set(exchange)
-        CORRELATION.set((exchange.correlation_id, exchange.trace.trace_id))
+        CAUSE.set((exchange.correlation_id, exchange.trace))
         own = [(b"x-request-id", exchange.correlation_id.encode())]
         if parent is not None:  # who takes part in the trace is told the name of our span
             own.append((b"traceparent", exchange.trace.traceparent().encode()))

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
+from asyncio import sleep
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pycron  # type: ignore[import-untyped]  # it ships no marker of its types
+import structlog
 
 from tradesense.core.errors import LocksUnavailable
 from tradesense.core.jobs.service import Periodic
@@ -11,11 +17,18 @@ from tradesense.entrypoints.services import Services
 from tradesense.entrypoints.worker.background import ending, report, told
 from tradesense.entrypoints.worker.lease import held
 
-log = logging.getLogger("tradesense.worker")
+CRON_LEASE = 50.0
+"""Seconds for which a run by the calendar is taken: hosts whose clocks differ by less take it for the same run."""
+LONGEST_SLEEP = 10.0
+"""Seconds after which the clock is read again, as it may have been set."""
+
+_is_now: Callable[[str, datetime], bool] = pycron.is_now
+
+log = structlog.stdlib.get_logger("tradesense.worker")
 
 
 async def periodic(services: Services) -> None:
-    """Run every periodic job at its interval until cancelled."""
+    """Run every periodic job at its interval or by the calendar, until cancelled."""
     async with asyncio.TaskGroup() as group:
         for job in services.jobs.periodic:
             group.create_task(_repeat(services, job), name=f"periodic:{job.name}")
@@ -23,29 +36,47 @@ async def periodic(services: Services) -> None:
 
 async def _repeat(services: Services, job: Periodic) -> None:
     while True:
-        await turn(services, job)
-        await asyncio.sleep(job.every)
+        if job.cron:
+            await _until(services, next_minute(services.clock.now()))
+            if _is_now(job.cron, services.clock.now()):
+                await turn(services, job)
+        else:
+            await turn(services, job)
+            await sleep(job.every)
+
+
+def next_minute(now: datetime) -> datetime:
+    """When the next minute begins."""
+    return now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+async def _until(services: Services, instant: datetime) -> None:
+    while (left := (instant - services.clock.now()).total_seconds()) > 0:  # noqa: ASYNC110  # no event tells the time
+        await sleep(min(left, LONGEST_SLEEP))
 
 
 async def turn(services: Services, job: Periodic) -> None:
-    """Run the job unless another process has run it within this interval.
+    """Run the job unless another process has run it within this interval, or in this minute of the calendar.
 
     The lease is never given back: it ends with the interval, and until then it tells the others that this is done.
     A job that lasts longer keeps it. Nothing that a job raises ends its next turn, or another job.
     """
+    began = time.perf_counter()
+    fields: dict[str, object] = {"job": job.name}
     try:
-        lease = await services.locks.acquire(f"periodic:{job.name}", job.every)
+        lease = await services.locks.acquire(f"periodic:{job.name}", CRON_LEASE if job.cron else job.every)
         if lease is None:
             return
         result = await held(services.locks, lease, job.run())
     except LocksUnavailable as error:
-        log.warning("periodic job %s waits for leases: %s", job.name, error.line())
+        log.warning("periodic job waits for leases", **fields, error=error.code, detail=error.line())
     except Exception as error:  # noqa: BLE001  # a job may raise anything
-        log.error("periodic job %s failed: %s", job.name, told(error))  # noqa: TRY400  # one line; no traceback is wanted
+        log.error("periodic job", **fields, outcome="failed", error=type(error).__name__, detail=told(error))  # noqa: TRY400  # one line; no traceback is wanted
         await report(services.errors, error, job=job.name)
     except asyncio.CancelledError:
         if ending():
             raise
-        log.error("periodic job %s failed: it was cancelled from within", job.name)  # noqa: TRY400  # the same
+        log.error("periodic job", **fields, outcome="failed", error="CancelledError", detail="cancelled from within")  # noqa: TRY400  # the same
     else:
-        log.info("periodic job %s done: %s", job.name, result)
+        seconds = time.perf_counter() - began
+        log.info("periodic job", **fields, outcome="succeeded", duration_ms=round(seconds * 1000, 3), result=result)

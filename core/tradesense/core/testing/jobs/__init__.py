@@ -1,5 +1,6 @@
-"""The contract of the jobs room's port."""
+"""The contracts of the jobs room's ports."""
 
+from tradesense.core.testing.jobs.outbox import OutboxContract
 from tradesense.core.testing.jobs.queue import JobQueueContract
 
-__all__ = ("JobQueueContract",)
+__all__ = ("JobQueueContract", "OutboxContract")

@@ -106,6 +106,21 @@ class JobQueueContract(Contract):
             assert attempts == [{"to": "jane"}] * 3
             assert list(await queue.dead()) == []
 
+    async def test_each_attempt_says_which_it_is(self, adapter: Make[JobQueue]) -> None:
+        attempts: list[int] = []
+
+        async def count(job: Job) -> None:
+            attempts.append(job.attempt)
+            raise ZeroDivisionError
+
+        job = a_job()
+        async with opened(adapter()) as queue:
+            await queue.enqueue(job)
+            async with self._working(queue, count):
+                dead = await self._dead(queue, 1)
+            assert attempts == [1, 2, 3, 4, 5]
+            assert dead[0].job == job, "the dead job is as it was enqueued"
+
     async def test_after_five_failures_a_job_is_dead(self, adapter: Make[JobQueue]) -> None:
         job, other = a_job(payload={"to": "jane"}, key=fresh("key")), a_job()
         async with opened(adapter()) as queue:

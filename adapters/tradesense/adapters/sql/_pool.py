@@ -1,0 +1,102 @@
+"""The connection pool, and what it tells of itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from tradesense.core.telemetry.instruments import (
+    DATABASE_CONNECTIONS,
+    DATABASE_CONNECTIONS_MOST,
+    DATABASE_CONNECTIONS_OVERFLOW,
+    DATABASE_POOL_TIMEOUTS,
+    DATABASE_POOL_WAIT,
+)
+from tradesense.core.telemetry.ports import Telemetry
+
+
+class Gauges:
+    """The series of one pool, bound once."""
+
+    def __init__(self, telemetry: Telemetry, pool: str) -> None:
+        self.used = telemetry.bind(DATABASE_CONNECTIONS, (pool, "used"))
+        self.idle = telemetry.bind(DATABASE_CONNECTIONS, (pool, "idle"))
+        self.most = telemetry.bind(DATABASE_CONNECTIONS_MOST, (pool,))
+        self.overflow = telemetry.bind(DATABASE_CONNECTIONS_OVERFLOW, (pool,))
+        self.wait = telemetry.bind(DATABASE_POOL_WAIT, (pool,))
+        self.timeouts = telemetry.bind(DATABASE_POOL_TIMEOUTS, (pool,))
+
+
+class MeasuredPool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's pool, measured once it was given gauges.
+
+    The wait is measured for those who find no idle connection; the others do not wait.
+    """
+
+    gauges: Gauges | None = None
+
+    def measure(self, gauges: Gauges) -> None:
+        """Tell ``gauges`` of all that happens from now on."""
+        self.gauges = gauges
+        gauges.most(self.size() + self._max_overflow)
+        self._tell(gauges)
+
+    def recreate(self) -> MeasuredPool:
+        """A new pool like this one, with the same gauges."""
+        made = super().recreate()
+        assert isinstance(made, MeasuredPool)  # the base makes one of this very class
+        made.gauges = self.gauges
+        return made
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        gauges = self.gauges
+        if gauges is None:
+            return super()._do_get()
+        entry = super()._do_get() if self.checkedin() else self._waited(gauges)
+        self._tell(gauges)
+        return entry
+
+    def _waited(self, gauges: Gauges) -> ConnectionPoolEntry:
+        began = time.perf_counter()
+        try:
+            return super()._do_get()
+        except PoolTimeoutError:
+            gauges.timeouts(1)
+            raise
+        finally:
+            gauges.wait(time.perf_counter() - began)
+
+    def _do_return_conn(self, record: Any) -> None:
+        super()._do_return_conn(record)
+        if self.gauges is not None:
+            self._tell(self.gauges)
+
+    def _tell(self, gauges: Gauges) -> None:
+        used = self.checkedout()
+        gauges.used(used)
+        gauges.idle(self.checkedin())
+        gauges.overflow(max(0, used + self.checkedin() - self.size()))
+
+
+def measure(engine: AsyncEngine, telemetry: Telemetry | None, name: str) -> None:
+    """Measure the engine's pool under this name, where anybody records it."""
+    pool = engine.sync_engine.pool
+    if telemetry is not None and isinstance(pool, MeasuredPool):
+        pool.measure(Gauges(telemetry, name))
+
+
+def replace_lost(engine: AsyncEngine, lost: Callable[[Any], bool]) -> None:
+    """Let the pool replace a connection that the server has hung up on, at no cost for those that live."""
+
+    def refuse(connection: Any, _record: object, _pooled: object) -> None:
+        if lost(connection.driver_connection):
+            raise DisconnectionError("the server has closed the connection")
+
+    event.listen(engine.sync_engine, "checkout", refuse)
