@@ -58,9 +58,14 @@ class ServerProcesses:
             workers_kill_timeout=STOP_SECONDS,
         )
 
-    def run(self) -> int:
-        """Serve, and return the exit code: 0 after a signal, else that of the process that gave up."""
+    def run(self, *, begun: Callable[[], None]) -> int:
+        """Serve, and return the exit code: 0 after a signal, else that of the process that gave up.
+
+        ``begun`` is called once the processes have been forked. No thread may run before that: a fork copies the
+        locks that it holds, and the child would wait for them for ever.
+        """
         self._granian.drain = self._drain
+        self._granian.begun = begun
         logging.getLogger("_granian").addFilter(self._granian.unexplained)
         try:
             self._granian.serve(target_loader=_Owned(self._load, os.getpid()), wrap_loader=False)
@@ -92,7 +97,12 @@ class _Granian(MPServer):
     """Granian's server, which says that it is not ready before it stops, and keeps a process's exit code."""
 
     drain: float = 0.0
+    begun: Callable[[], None]
     _explained = False
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # granian has no types here
+        self.begun()
 
     def unexplained(self, record: logging.LogRecord) -> bool:
         """Whether a record is news: not that a process ended which has said why itself."""

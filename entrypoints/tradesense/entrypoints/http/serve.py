@@ -75,8 +75,8 @@ def serve(loaded: Loaded, *, host: str, port: int, processes: int) -> int:
             processes=processes,
             drain=DRAIN_SECONDS.get(settings.environment, DRAIN_OTHERWISE),
         )
-        threading.Thread(target=_announce, args=(settings, server.ended), daemon=True).start()
-        return server.run()
+        announcer = threading.Thread(target=_announce, args=(settings, server.ended), daemon=True)
+        return server.run(begun=announcer.start)
 
 
 def application(host: str, port: int, processes: int, shared: str) -> Server:
