@@ -236,7 +236,7 @@ async def test_background_work_is_begun_again_when_a_dependency_ended_it(service
     begun, often = [], asyncio.Event()
 
     class Cache:
-        async def listen(self):
+        async def run(self):
             begun.append(1)
             if len(begun) == 3:
                 often.set()
@@ -258,7 +258,7 @@ async def test_background_work_is_begun_again_whatever_ended_it(services, monkey
     often = asyncio.Event()
 
     class Cache:
-        async def listen(self):
+        async def run(self):
             if (way := next(ways, often)) is often:
                 often.set()
                 await asyncio.Event().wait()
@@ -277,7 +277,7 @@ async def test_leaving_raises_nothing_of_background_work(services, caplog):
     begun = asyncio.Event()
 
     class Cache:
-        async def listen(self):
+        async def run(self):
             begun.set()
             try:
                 await asyncio.Event().wait()
