@@ -151,7 +151,8 @@ def test_F21_a_server_says_the_same_line_once(tmp_path: Path, case: str, process
     module, factory_module, said = CASES[case]
     runner = install(tmp_path, module, factory_module)
     ended = runner("serve", "--port", "0", "--processes", processes, env=chosen(tmp_path))
-    (line,) = [line for line in ended.err.splitlines() if not line.startswith("warning: ")]
+    line, *more = [line for line in ended.err.splitlines() if not line.startswith("warning: ")]
+    assert not more
     assert line.startswith("error: ")
     assert said in line
     assert "tradesense-hostile 1.2" in line

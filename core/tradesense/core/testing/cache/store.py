@@ -12,7 +12,14 @@ from tradesense.core.cache.ports import CacheStore
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import CacheUnavailable
 from tradesense.core.testing.base import Contract, Make, eventually, fresh, opened, requires, together
-from tradesense.core.testing.checks import Advance, Calls, interrupt, refuse_when_closed, refuse_when_unreachable
+from tradesense.core.testing.checks import (
+    Advance,
+    Calls,
+    interrupt,
+    refuse_when_closed,
+    refuse_when_unreachable,
+    unchanged,
+)
 
 LONG = 60.0
 SHORT = 0.4
@@ -60,8 +67,8 @@ class CacheStoreContract(Contract):
             one, two = fresh(), fresh()
             await store.set(one, value, LONG)
             await store.set_many({two: value}, LONG)
-            assert await store.get(one) == value
-            assert await store.get_many([one, two]) == {one: value, two: value}
+            assert unchanged(await store.get(one), value)
+            assert unchanged(dict(await store.get_many([one, two])), {one: value, two: value})
 
     async def test_any_key_is_a_key_of_its_own(self, adapter: Make[CacheStore]) -> None:
         async with opened(adapter()) as store:

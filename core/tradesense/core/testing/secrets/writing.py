@@ -10,7 +10,7 @@ from tradesense.core.secrets.models import MAX_VALUE
 from tradesense.core.secrets.ports import SecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
-from tradesense.core.testing.checks import interrupt
+from tradesense.core.testing.checks import interrupt, unchanged
 from tradesense.core.testing.secrets.reading import UNICODE
 
 
@@ -35,7 +35,7 @@ class WritingTests(Contract):
         async with opened(adapter()) as store:
             path = fresh()
             await store.put(path, Secret(value))
-            assert (await store.get(path)).value.reveal() == value
+            assert unchanged((await store.get(path)).value.reveal(), value)
 
     @requires(Capability.WRITE, Capability.BINARY)
     @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ class WritingTests(Contract):
         async with opened(adapter()) as store:
             path = fresh()
             await store.put(path, Secret(value))
-            assert (await store.get(path)).value.reveal_bytes() == value
+            assert unchanged((await store.get(path)).value.reveal_bytes(), value)
 
     @requires(Capability.WRITE)
     async def test_a_path_and_a_path_below_it_are_two_secrets(self, adapter: Make[WritableSecretStore]) -> None:
