@@ -144,3 +144,28 @@ def test_every_setting_explains_itself():
     described = describe(load())
     assert len(described) > 50
     assert [one.key for one in described if not one.about or "another value" in one.accepts] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key"),
+    [
+        ("DATABASE_URL", "postgresql://u:canary%PW@[bad/x", "database.url"),
+        ("DATABASE_URL", "postgresql://u:canary@db:port/x", "database.url"),
+        ("DATABASE_URL", "mysql://u:canary@db/x", "database.url"),
+        ("REDIS_URL", "redis://u:canary@cache:99999", "redis.url"),
+        ("REDIS_URL", "cache:6379", "redis.url"),
+    ],
+)
+def test_what_is_no_address_is_told_before_anything_connects(bare, variable: str, value: str, key: str):
+    done = bare("config", "check", env={variable: value})
+    assert done.exit_code == 78
+    assert f"error: {key}: " in done.stdout + done.stderr
+    assert "canary" not in done.stdout + done.stderr
+
+
+def test_a_reference_to_no_secret_names_the_setting_and_the_secret(bare):
+    environ = {"TRADESENSE_SECRETS__PROVIDER": "memory", "JWT_SECRET_KEY": "secret://nowhere/jwt"}
+    done = bare("secrets", "list", env=environ)
+    assert done.exit_code == 78
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "identity.jose.secret names the secret 'nowhere/jwt', and there is none" in line

@@ -233,3 +233,9 @@ def test_a_limit_may_come_from_variables_alone(tmp_path):
     }
     limit = load(env, directory=tmp_path).settings.http.limits["logins"]
     assert (limit.count, limit.period, limit.routes, limit.shadow) == (5, 60, ("auth", "users"), True)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_is_finite(wrong, value: str):
+    found = wrong(None, "", TRADESENSE_IDENTITY__POLICY__LOGIN_WINDOW=value)
+    assert list(found) == ["identity.policy.login_window"]

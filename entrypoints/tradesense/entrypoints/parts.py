@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -19,7 +19,7 @@ from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter
 from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import ConfigurationError
+from tradesense.core.errors import ConfigurationError, SecretNotFound
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
@@ -29,7 +29,7 @@ from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.plugins.manager import Plugins
-from tradesense.settings.references import references, substituted
+from tradesense.settings.references import places, references, substituted
 from tradesense.settings.schema import Settings
 from tradesense.settings.sections import CHOICES
 
@@ -162,7 +162,10 @@ def scrapable(adapters: Adapters, settings: Settings) -> Scrapable | None:
 
 
 async def resolved(settings: Settings, plugins: Plugins) -> Settings:
-    """The settings with every ``secret://`` reference replaced by the secret that it names."""
+    """The settings with every ``secret://`` reference replaced by the secret that it names.
+
+    :raises ConfigurationError: there is no such secret; every setting that names one is in the message.
+    """
     paths = references(settings)
     if not paths:
         return settings
@@ -171,4 +174,14 @@ async def resolved(settings: Settings, plugins: Plugins) -> Settings:
     provider = secrets_provider(adapters, settings)
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
-        return substituted(settings, {path: (await provider.store.get(path)).value for path in paths})
+        values: dict[str, Secret] = {}
+        for path in paths:
+            with suppress(SecretNotFound):
+                values[path] = (await provider.store.get(path)).value
+    if dangling := {key: path for key, path in places(settings).items() if path not in values}:
+        raise ConfigurationError(
+            "; ".join(f"{key} names the secret {path!r}, and there is none" for key, path in dangling.items()),
+            origin="secrets.provider",
+            mend="write it with `tradesense secrets put` while the setting is left out, or name another",
+        )
+    return substituted(settings, values)

@@ -58,8 +58,8 @@ def wildcard_hosts(facts: Facts) -> Iterator[Problem]:
         ("http.allowed_hosts", facts.settings.http.allowed_hosts),
         ("http.allowed_origins", facts.settings.http.allowed_origins),
     ):
-        if facts.production and any("*" in name for name in names):
-            yield facts.problem("error", key, "it has a wildcard", "name each one")
+        if any("*" in name for name in names):
+            yield facts.problem(facts.strictly, key, "it has a wildcard, which matches nothing", "name each one")
 
 
 def proxies(facts: Facts) -> Iterator[Problem]:

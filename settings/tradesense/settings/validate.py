@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -146,7 +147,12 @@ def convert(raw: Any, wanted: Any, *, text: bool) -> Any:
     """
     if text and isinstance(raw, str):
         raw = _parse(raw, wanted)
-    return msgspec.convert(raw, wanted, strict=not text, dec_hook=_secret)
+    made = msgspec.convert(raw, wanted, strict=not text, dec_hook=_secret)
+    if isinstance(made, float) and not math.isfinite(
+        made
+    ):  # no bound refuses it: it compares as neither over nor under
+        raise msgspec.ValidationError("Expected a finite number")
+    return made
 
 
 def struct_in(wanted: Any) -> type[msgspec.Struct] | None:

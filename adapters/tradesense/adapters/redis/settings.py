@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from tradesense.core.sensitive import Secret
+from tradesense.core.urls import check_url
+
+SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,3 +27,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Connections of one process for commands; those that wait for messages or leases come on top, 64 at most."""
     prefix: str = "tradesense:"
     """What every key begins with, so that deployments can share a server."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address of a server."""
+        check_url(self.url, key="redis.url", schemes=SCHEMES, form="redis://USER:PASSWORD@HOST:PORT/DATABASE")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from tradesense.adapters.sql.settings import FORM, POSTGRESQL, SQLITE
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.sensitive import Secret
 
 ORIGIN = "database.url"
-SQLITE = frozenset({"sqlite", "sqlite+aiosqlite"})
-POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
-_MEND = "use sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+_MEND = f"use {FORM}"
 
 
 def parsed(url: Secret) -> URL:

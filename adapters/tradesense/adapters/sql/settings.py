@@ -8,8 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from tradesense.core.sensitive import Secret
+from tradesense.core.urls import check_url
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
+
+SQLITE = frozenset({"sqlite", "sqlite+aiosqlite"})
+POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
+FORM = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
 class SqlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,3 +36,9 @@ class SqlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A PostgreSQL that follows ``url``; lists and histories are read from it while it answers. Empty for none."""
     replica_after: Annotated[float, Meta(ge=0, le=3600)] = 5.0
     """Seconds after a write in which its request or job reads from the database itself, so as to see what it wrote."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address of a database."""
+        check_url(self.url, key="database.url", schemes=SQLITE | POSTGRESQL, form=FORM)
+        if self.replica_url:
+            check_url(self.replica_url, key="database.replica_url", schemes=SQLITE | POSTGRESQL, form=FORM)

@@ -8,8 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from tradesense.core.sensitive import Secret
+from tradesense.core.urls import check_url
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
 class TaskiqSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,3 +35,7 @@ class TaskiqSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Seconds until a failed job is tried again; they double with each failure, and each job adds up to a half."""
     job_grace_seconds: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
     """Seconds that running jobs have to end when the worker is stopped; then they go back to the queue."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address of a server."""
+        check_url(self.url, key="redis.url", schemes=SCHEMES, form="redis://USER:PASSWORD@HOST:PORT/DATABASE")
