@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import psutil
@@ -24,6 +26,7 @@ from tradesense.adapters.memory.telemetry import MemoryErrorReporter
 from tradesense.core.errors import BackplaneUnavailable, ConfigurationError
 from tradesense.entrypoints.http.administrator import EMAIL, first_administrator
 from tradesense.entrypoints.http.lifespan import background
+from tradesense.entrypoints.http.processes import ServerProcesses
 from tradesense.entrypoints.http.serve import PortTaken, addressed, free_port
 from tradesense.entrypoints.worker import background as worker
 from tradesense.settings.schema import Settings
@@ -292,3 +295,13 @@ async def test_leaving_raises_nothing_of_background_work(services, caplog):
 def test_help_does_not_import_the_server():
     code = "import sys, tradesense.entrypoints.http; assert not {'litestar', 'structlog', 'granian'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_killing_a_process_is_news_while_there_is_one():
+    processes = ServerProcesses(lambda: None, host="127.0.0.1", port=0, processes=1, drain=0)
+    record = logging.LogRecord("_granian", logging.WARNING, "", 0, "Killing worker-1 after it refused", (), None)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        processes._granian.wrks = [SimpleNamespace(inner=child)]
+        assert processes._granian.unexplained(record)
+        child.kill()
+    assert not processes._granian.unexplained(record)

@@ -105,10 +105,15 @@ class _Granian(MPServer):
         self.begun()
 
     def unexplained(self, record: logging.LogRecord) -> bool:
-        """Whether a record is news: not that a process ended which has said why itself."""
+        """Whether a record is news: not of a process that has said why it ended, nor of killing one that is gone.
+
+        Two threads wait for each process. While the one has seen its end and not yet noted it, to the other it lives.
+        """
+        workers: list[Any] = list(self.wrks)
+        if record.getMessage().startswith("Killing worker"):
+            return any(_exists(worker.inner.pid) for worker in workers)
         if not record.getMessage().startswith("Unexpected exit"):
             return True
-        workers: list[Any] = list(self.wrks)
         self._explained |= any(worker.inner.exitcode in {UNAVAILABLE, CONFIGURATION} for worker in workers)
         return not self._explained
 
@@ -131,3 +136,11 @@ class _Granian(MPServer):
                 os.kill(worker.inner.pid, DRAIN)
         self.main_loop_interrupt.clear()
         self.main_loop_interrupt.wait(self.drain)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
