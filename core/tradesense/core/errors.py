@@ -27,6 +27,8 @@
     │   └── TokenRefused
     ├── Denied                        the caller is known and may not
     │   ├── PermissionDenied
+    │   │   ├── StepUpRequired
+    │   │   └── MfaRequired
     │   ├── CsrfRefused
     │   └── SecretDenied              the provider refused our own credentials
     ├── NotFound
@@ -300,6 +302,20 @@ class PermissionDenied(Denied):
 
     code = "permission-denied"
     title = "Permission denied"
+
+
+class StepUpRequired(PermissionDenied):
+    """The roles grant it on a login of the last minutes only; log in again with `POST /api/v1/auth/step-up`."""
+
+    code = "step-up-required"
+    title = "This needs a fresh login"
+
+
+class MfaRequired(PermissionDenied):
+    """The roles grant it on a login with a second factor only."""
+
+    code = "mfa-required"
+    title = "This needs a second factor"
 
 
 class CsrfRefused(Denied):

@@ -12,8 +12,8 @@ from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.errors import EmailTaken, InvalidInput
 from tradesense.core.identity import emails, passwords
 from tradesense.core.identity.models import ADMIN, USER, IdentityPolicy, Message, User
-from tradesense.core.identity.permissions import ROLES
 from tradesense.core.identity.ports import BreachedPasswords, IdentityStore, Messenger, PasswordHasher
+from tradesense.core.identity.roles import BUILT_IN
 from tradesense.core.jobs.models import Job
 from tradesense.core.jobs.service import Jobs
 from tradesense.core.paging import MAX_PAGE, Page
@@ -134,10 +134,10 @@ def _known(roles: tuple[str, ...]) -> tuple[str, ...]:
 
     :raises InvalidInput: there is none, or one that is not known.
     """
-    known = f"use one of {', '.join(sorted(ROLES))}"
+    known = f"use one of {', '.join(sorted(BUILT_IN))}"
     if not roles:
         raise InvalidInput("an account has at least one role", mend=known)
     for role in roles:
-        if role not in ROLES:
+        if role not in BUILT_IN:
             raise InvalidInput(f"there is no role {role[:80]!r}", mend=known)
     return tuple(dict.fromkeys(roles))

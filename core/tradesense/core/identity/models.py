@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
+from tradesense.core.identity.permissions import Permission
+from tradesense.core.identity.rules import Proof, Rules
 from tradesense.core.sensitive import Secret
 
 ADMIN = "admin"
@@ -58,6 +60,10 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
     """``None`` while unspent. As an answer of ``spend``: when an *earlier* call spent it."""
 
 
+FRESH = timedelta(minutes=5)
+"""How old a login may be to count as a step-up (SECURITY R35)."""
+
+
 class Via(StrEnum):
     """How the request carried its proof."""
 
@@ -72,9 +78,21 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     session_id: str
     roles: tuple[str, ...]
-    permissions: frozenset[str]
+    rules: Rules
+    """What the roles permit together."""
     authenticated_at: datetime
+    methods: tuple[str, ...] = ("pwd",)
+    """How (RFC 8176)."""
     via: Via
+
+    def permits(self, wanted: Permission | str, now: datetime | None = None) -> bool:
+        """Whether all of ``wanted`` may be done; without an instant no login counts as fresh."""
+        return self.rules.permits(wanted, self.proof(now))
+
+    def proof(self, now: datetime | None = None) -> Proof:
+        """What this login can satisfy at ``now``."""
+        fresh = now is not None and now - self.authenticated_at <= FRESH
+        return Proof(fresh=fresh, strong="mfa" in self.methods)
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,8 +34,8 @@ from tradesense.core.identity.models import (
     User,
     Via,
 )
-from tradesense.core.identity.permissions import permissions_of
 from tradesense.core.identity.ports import IdentityStore, PasswordHasher, TokenSigner
+from tradesense.core.identity.roles import built_in
 from tradesense.core.identity.tokens import Tokens, digest, mint
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.instruments import LOGINS
@@ -252,8 +252,9 @@ class Sessions:
             email=user.email,
             session_id=session.id,
             roles=user.roles,
-            permissions=permissions_of(user.roles),
+            rules=built_in(user.roles),
             authenticated_at=session.created_at,
+            methods=session.methods,
             via=via,
         )
         if endings == self._endings:  # else a session that ended while it was looked up would be remembered

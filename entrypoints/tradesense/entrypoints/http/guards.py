@@ -12,9 +12,18 @@ from litestar.routes import HTTPRoute
 
 from tradesense.core.audit.models import Outcome
 from tradesense.core.audit.service import Event
-from tradesense.core.errors import ConfigurationError, Denied, PermissionDenied, TokenRefused, Unauthenticated
+from tradesense.core.errors import (
+    ConfigurationError,
+    Denied,
+    MfaRequired,
+    PermissionDenied,
+    StepUpRequired,
+    TokenRefused,
+    Unauthenticated,
+)
 from tradesense.core.identity.models import Principal, Via
-from tradesense.core.identity.permissions import permits
+from tradesense.core.identity.permissions import Permission, parse
+from tradesense.core.identity.rules import Decision, Why
 from tradesense.entrypoints.http import csrf, limits
 from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.front import UNSAFE
@@ -32,6 +41,21 @@ class Guard(msgspec.Struct, frozen=True):
     """What a route asks of its caller: nothing, to be known, or a permission."""
 
     need: str
+    path: str = ""
+    """The path parameter that names the one thing that is asked for."""
+    prefix: str = ""
+    """The query parameter that says with what the things begin that are asked for."""
+    step_up: bool = False
+    """Whether it takes a login of the last minutes."""
+
+    def permission(self, request: Request[Any, Any, Any]) -> Permission:
+        """What the caller of this request wants to do."""
+        wanted = parse(self.need)
+        if self.path:
+            return wanted.at(str(request.path_params[self.path]).removeprefix("/"))
+        if self.prefix:
+            return wanted.at(request.query_params.get(self.prefix, ""), below=True)
+        return wanted
 
     @property
     def sentence(self) -> str:
@@ -40,7 +64,9 @@ class Guard(msgspec.Struct, frozen=True):
             return "Anyone may call this."
         if self.need == AUTHENTICATED:
             return "Needs an authenticated caller."
-        return f"Needs the permission `{self.need}`."
+        where = f" on `{self.path or self.prefix}`" if self.path or self.prefix else ""
+        fresh = " and a login of the last five minutes" if self.step_up else ""
+        return f"Needs the permission `{self.need}`{where}{fresh}."
 
 
 def public() -> dict[str, Any]:
@@ -53,9 +79,14 @@ def authenticated() -> dict[str, Any]:
     return {OPT: Guard(AUTHENTICATED)}
 
 
-def guard(permission: str) -> dict[str, Any]:
-    """The ``opt`` of a route that needs ``permission``, as in ``secrets:read``."""
-    return {OPT: Guard(permission)}
+def guard(permission: str, *, path: str = "", prefix: str = "", step_up: bool = False) -> dict[str, Any]:
+    """The ``opt`` of a route that needs ``permission``, as in ``secrets:read``.
+
+    :param path: the path parameter with the one thing that it is needed on.
+    :param prefix: the query parameter that all things begin with that it is needed on.
+    :param step_up: whether it takes a login of the last minutes, whatever the caller's roles say.
+    """
+    return {OPT: Guard(permission, path, prefix, step_up)}
 
 
 class Entry(msgspec.Struct, frozen=True, order=True):
@@ -124,11 +155,36 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     try:
         if principal.via is Via.COOKIE and exchange.method in UNSAFE:
             csrf.check(exchange, principal.session_id)
-        if declared.need != AUTHENTICATED and not permits(principal.permissions, declared.need):
-            raise PermissionDenied(f"this needs the permission {declared.need}")
+        if declared.need != AUTHENTICATED:
+            check(principal, declared.permission(request), exchange, step_up=declared.step_up)
     except Denied as error:
         await _note(exchange, handler, declared, error)
         raise
+
+
+def check(principal: Principal, wanted: Permission | str, exchange: Exchange, *, step_up: bool = False) -> None:
+    """Go on only if the caller may do ``wanted``.
+
+    :param step_up: whether it takes a login of the last minutes, whatever the roles say.
+    :raises PermissionDenied: they may not.
+    :raises StepUpRequired: they may on a fresh login.
+    :raises MfaRequired: they may on a login with a second factor.
+    """
+    proof = principal.proof(exchange.services.clock.now())
+    if not principal.rules.permits(wanted, proof):
+        raise _refusal(principal.rules.explain(wanted, proof))
+    if step_up and not proof.fresh:
+        raise StepUpRequired(mend="log in again with POST /api/v1/auth/step-up")
+
+
+def _refusal(decision: Decision) -> PermissionDenied:
+    match decision.why:
+        case Why.STEP_UP:
+            return StepUpRequired(mend="log in again with POST /api/v1/auth/step-up")
+        case Why.MFA:
+            return MfaRequired(mend="log in with a second factor")
+        case _:
+            return PermissionDenied(f"this needs the permission {decision.permission}")
 
 
 async def authenticate(exchange: Exchange) -> Principal:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tradesense.core.errors import PermissionDenied
 from tradesense.core.identity.models import USER, User
-from tradesense.core.identity.permissions import ROLES, permits
+from tradesense.core.identity.roles import built_in
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import Exchange, current
@@ -64,10 +64,10 @@ async def create_user(data: JSONBody[NewUser]) -> Account:
 
 
 def _check_grant(here: Exchange, roles: tuple[str, ...]) -> None:
-    held = here.caller().permissions
-    for role in roles:
-        if not all(permits(held, permission) for permission in ROLES.get(role, ())):
-            raise PermissionDenied(f"the role {role!r} permits more than you may", mend="ask an administrator")
+    caller = here.caller()
+    more = built_in(roles).beyond(caller.rules, caller.proof(here.services.clock.now()))
+    if more is not None:
+        raise PermissionDenied(f"these roles permit {more}, and you may not", mend="ask an administrator")
 
 
 def _account(user: User) -> Account:
