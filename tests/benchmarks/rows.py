@@ -28,8 +28,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import cacheload  # noqa: E402  # after the path
 import coordination  # noqa: E402  # after the path
 import httpx2  # noqa: E402  # after the path
-import load  # noqa: E402  # after the path
 
+import load  # noqa: E402  # after the path
 import stampede  # noqa: E402  # after the path
 from platform_process import ServerHandle, command, serving  # noqa: E402  # after the path
 from servers import OwnServer, Valkey, free_port, wait_until  # noqa: E402  # after the path
