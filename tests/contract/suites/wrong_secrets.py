@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
@@ -13,13 +14,15 @@ from tradesense.adapters.memory.secrets import MemorySecretStore
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.adapters.system.ambient import SystemClock
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import SecretConflict, SecretNotFound, TradeSenseError
+from tradesense.core.errors import InvalidInput, SecretConflict, SecretNotFound, TradeSenseError
 from tradesense.core.paging import Page
-from tradesense.core.secrets import SecretStore, StoredSecret
+from tradesense.core.secrets import SecretStore, StoredSecret, VersionState
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import Contract, SecretStoreContract
 
-EVERYTHING = contracted.manifest("memory", SecretStore).capabilities | {Capability.SHARED}
+KEEPING = {Capability.UNDELETE, Capability.ERASE, Capability.METADATA, Capability.RETENTION}
+"""What `wrong_recovery.py` is about."""
+EVERYTHING = (contracted.manifest("memory", SecretStore).capabilities | {Capability.SHARED}) - KEEPING
 
 
 class Stores(SecretStoreContract):
@@ -120,31 +123,31 @@ class TestTruncates(Stores):
     caught_by = ("test_a_value_comes_back_unchanged",)
 
     class Store(MemorySecretStore):
-        async def put(self, path, value, *, cas=None):
-            return await super().put(path, Secret(value.reveal_bytes()[:32_768]), cas=cas)
+        async def put(self, path, value, *, cas=None, by=""):
+            return await super().put(path, Secret(value.reveal_bytes()[:32_768]), cas=cas, by=by)
 
 
 class TestStripsSpace(Stores):
     caught_by = ("test_a_value_comes_back_unchanged",)
 
     class Store(MemorySecretStore):
-        async def put(self, path, value, *, cas=None):
-            return await super().put(path, Secret(value.reveal_bytes().strip()), cas=cas)
+        async def put(self, path, value, *, cas=None, by=""):
+            return await super().put(path, Secret(value.reveal_bytes().strip()), cas=cas, by=by)
 
 
 class TestKeepsTextOnly(Stores):
     caught_by = ("test_any_bytes_come_back_unchanged",)
 
     class Store(MemorySecretStore):
-        async def put(self, path, value, *, cas=None):
-            return await super().put(path, Secret(value.reveal_bytes().decode(errors="replace")), cas=cas)
+        async def put(self, path, value, *, cas=None, by=""):
+            return await super().put(path, Secret(value.reveal_bytes().decode(errors="replace")), cas=cas, by=by)
 
 
 class TestLooksAndThenWrites(Stores):
     caught_by = ("test_of_many_writes_that_expect_one_version_one_wins",)
 
     class Store(MemorySecretStore):
-        async def put(self, path, value, *, cas=None):
+        async def put(self, path, value, *, cas=None, by=""):
             if cas is not None:
                 try:
                     current = (await self.get(path)).version
@@ -153,7 +156,7 @@ class TestLooksAndThenWrites(Stores):
                 await asyncio.sleep(0)
                 if cas != current:
                     raise SecretConflict(path)
-            return await super().put(path, value)
+            return await super().put(path, value, by=by)
 
 
 class TestIgnoresWhatIsExpected(Stores):
@@ -163,17 +166,103 @@ class TestIgnoresWhatIsExpected(Stores):
     )
 
     class Store(MemorySecretStore):
-        async def put(self, path, value, *, cas=None):  # noqa: ARG002  # that is its fault
-            return await super().put(path, value)
+        async def put(self, path, value, *, cas=None, by=""):  # noqa: ARG002  # that is its fault
+            return await super().put(path, value, by=by)
 
 
 class TestShowsWhatIsStaged(Stores):
     caught_by = ("test_a_staged_version_is_not_visible_until_it_is_promoted",)
 
     class Store(MemorySecretStore):
-        async def stage(self, path, value):
+        async def stage(self, path, value, *, by=""):
             await self.get(path)
-            return await self.put(path, value)
+            return await self.put(path, value, by=by)
+
+
+class TestForgetsWhatIsStaged(Stores):
+    caught_by = ("test_what_is_staged_is_found_again",)
+
+    class Store(MemorySecretStore):
+        async def pending(self, path):  # noqa: ARG002  # that is its fault
+            self.check_open()
+
+
+class TestShowsTheCurrentVersionAsPending(Stores):
+    caught_by = ("test_what_is_staged_is_found_again",)
+
+    class Store(MemorySecretStore):
+        async def pending(self, path):
+            return await super().pending(path) or await self.get(path)
+
+
+class TestShowsTheFirstThatWasStaged(Stores):
+    caught_by = ("test_what_is_staged_is_found_again",)
+
+    class Store(MemorySecretStore):
+        async def stage(self, path, value, *, by=""):
+            version = await super().stage(path, value, by=by)
+            self.firsts = getattr(self, "firsts", {})
+            self.firsts.setdefault(path, await super().pending(path))
+            return version
+
+        async def pending(self, path):
+            found = await super().pending(path)
+            return found and self.firsts.get(path, found)
+
+
+class TestForgetsWhoWrote(Stores):
+    caught_by = ("test_each_version_says_who_wrote_it",)
+
+    class Store(MemorySecretStore):
+        async def put(self, path, value, *, cas=None, by=""):  # noqa: ARG002  # that is its fault
+            return await super().put(path, value, cas=cas)
+
+
+class TestKeepsTheFirstAuthor(Stores):
+    caught_by = ("test_each_version_says_who_wrote_it",)
+
+    class Store(MemorySecretStore):
+        async def put(self, path, value, *, cas=None, by=""):
+            with suppress(SecretNotFound):
+                by = (await self.get(path)).created_by
+            return await super().put(path, value, cas=cas, by=by)
+
+
+class TestMakesAuthorsAscii(Stores):
+    caught_by = ("test_each_version_says_who_wrote_it",)
+
+    class Store(MemorySecretStore):
+        async def put(self, path, value, *, cas=None, by=""):
+            return await super().put(path, value, cas=cas, by=by.encode("ascii", "replace").decode())
+
+
+class TestRefusesCursorsOfAbsentPaths(Stores):
+    caught_by = ("test_a_list_goes_on_behind_any_path",)
+
+    class Store(MemorySecretStore):
+        async def list(self, prefix="", *, cursor=None, limit=100):
+            if cursor is not None and self._rows.secrets.get(cursor) is None:
+                raise InvalidInput("the cursor is unknown")
+            return await super().list(prefix, cursor=cursor, limit=limit)
+
+
+class TestBeginsAgainWithoutItsCursor(Stores):
+    caught_by = ("test_a_list_goes_on_behind_any_path",)
+
+    class Store(MemorySecretStore):
+        async def list(self, prefix="", *, cursor=None, limit=100):
+            known = cursor is not None and self._rows.secrets.get(cursor) is not None
+            return await super().list(prefix, cursor=cursor if known else None, limit=limit)
+
+
+class TestEndsBehindAnAbsentPath(Stores):
+    caught_by = ("test_a_list_goes_on_behind_any_path",)
+
+    class Store(MemorySecretStore):
+        async def list(self, prefix="", *, cursor=None, limit=100):
+            if cursor is not None and self._rows.secrets.get(cursor) is None:
+                return Page(items=())
+            return await super().list(prefix, cursor=cursor, limit=limit)
 
 
 class TestPromotesByTwoSteps(Stores):
@@ -182,7 +271,7 @@ class TestPromotesByTwoSteps(Stores):
     class Store(MemorySecretStore):
         async def promote(self, path, version):
             row = self._rows.secrets.get(path)
-            if row is not None and version == row.pending:
+            if row is not None and row.pending() is not None and version == row.pending().version:
                 self._rows.secrets._rows.pop(path)
                 await asyncio.sleep(0)
                 self._rows.secrets._rows[path] = row
@@ -198,8 +287,9 @@ class TestPromotesAnything(Stores):
     class Store(MemorySecretStore):
         async def promote(self, path, version):
             async with self.state.begin():
-                row = self._secret(path)
-                self._rows.secrets.put(path, replace(row, current=min(version, row.held[-1].version), pending=None))
+                row = self._known(path)
+                held = tuple(replace(one, state=VersionState.AVAILABLE) for one in row.held)
+                self._rows.secrets.put(path, replace(row, held=held, current=min(version, held[-1].version)))
 
 
 class TestListsVersionsNewestFirst(Stores):

@@ -28,6 +28,11 @@ _SECRETS = frozenset(
         Capability.CAS,
         Capability.VERSIONS,
         Capability.ROTATION,
+        Capability.AUTHORS,
+        Capability.UNDELETE,
+        Capability.ERASE,
+        Capability.METADATA,
+        Capability.RETENTION,
         Capability.BINARY,
         Capability.TRANSACTIONAL,
     }
@@ -58,7 +63,7 @@ def _stores() -> Iterable[Adapter]:
         port=SecretStore,
         name="memory",
         factory=f"{_HERE}.secrets:store",
-        summary="Secrets with versions and rotation, in memory",
+        summary="Secrets with versions, recovery and rotation, in memory",
         capabilities=_SECRETS,
     )
     yield Adapter(

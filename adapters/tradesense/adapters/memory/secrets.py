@@ -1,41 +1,36 @@
-"""Secrets in memory, with versions and rotation."""
+"""Secrets in memory, with all that the ports know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
-import msgspec
 from msgspec.structs import replace
 
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
+from tradesense.adapters.memory._versions import Versions
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import SecretConflict, SecretNotFound
 from tradesense.core.paging import Page, check_cursor
-from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path
-from tradesense.core.secrets.ports import RotatingSecretStore, SecretStore, VersionedSecretStore, WritableSecretStore
+from tradesense.core.secrets.models import Retention, SecretVersion, StoredSecret, VersionState, check_path
+from tradesense.core.secrets.ports import (
+    DescribedSecretStore,
+    ErasableSecretStore,
+    RecoverableSecretStore,
+    RetainingSecretStore,
+    RotatingSecretStore,
+    SecretStore,
+    VersionedSecretStore,
+    WritableSecretStore,
+)
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext, NoSettings
-
-KEPT_VERSIONS = 100
-"""Versions of one secret that can still be read; older ones are dropped."""
-
-
-class _Versions(msgspec.Struct, frozen=True):
-    """A secret with its versions, oldest first."""
-
-    held: tuple[StoredSecret, ...]
-    current: int
-    pending: int | None = None
-
-    def find(self, version: int) -> StoredSecret | None:
-        return next((held for held in reversed(self.held) if held.version == version), None)
 
 
 class _Rows:
     def __init__(self, state: MemoryState) -> None:
-        self.secrets: SortedTable[str, _Versions] = SortedTable(state)
+        self.secrets: SortedTable[str, Versions] = SortedTable(state)
         self.counts: Table[str, int] = Table(state)
         """The last number that a path has used; it outlives the secret, so that no number ever means two values."""
 
@@ -43,7 +38,8 @@ class _Rows:
 class MemorySecretStore(Lifecycle):
     """Secrets that end with the process. See the Protocols of :mod:`tradesense.core.secrets.ports`.
 
-    A deleted secret that comes back goes on counting its versions.
+    A secret that was deleted or destroyed goes on counting its versions when it comes back. Those that were deleted
+    stay where they are, and a list passes over them.
     """
 
     def __init__(self, state: MemoryState, *, clock: Clock) -> None:
@@ -54,8 +50,8 @@ class MemorySecretStore(Lifecycle):
 
     async def get(self, path: str) -> StoredSecret:
         """See :meth:`SecretStore.get`."""
-        secret = self._secret(path)
-        return self._version(secret, path, secret.current)
+        secret = self._present(path)
+        return secret.read(secret.current, self._clock.now())
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """See :meth:`SecretStore.list`."""
@@ -63,82 +59,128 @@ class MemorySecretStore(Lifecycle):
         check_cursor(cursor, check_path, prefix=prefix)
         return page(self._paths(prefix, cursor), limit)
 
-    async def put(self, path: str, value: Secret, *, cas: int | None = None) -> int:
+    async def put(self, path: str, value: Secret, *, cas: int | None = None, by: str = "") -> int:
         """See :meth:`WritableSecretStore.put`. A pending version is dropped: it was made for the value before."""
         self.check_open()
         async with self.state.begin():
-            secret = self._rows.secrets.get(path)
-            current = secret.current if secret else 0
+            now = self._clock.now()
+            secret = self._rows.secrets.get(path) or Versions(path=path)
+            current = secret.current_at(now)
             if cas is not None and cas != current:
                 raise SecretConflict(f"{path!r} has version {current}, not {cas}", mend="read it again")
-            held = tuple(one for one in secret.held if one.version != secret.pending) if secret else ()
-            added = self._add(path, value)
-            self._rows.secrets.put(path, _Versions((*held, added)[-KEPT_VERSIONS:], added.version))
-        return added.version
+            version = self._count(path)
+            self._rows.secrets.put(path, secret.written(version, value, by, now))
+        return version
 
     async def delete(self, path: str) -> None:
-        """See :meth:`WritableSecretStore.delete`. No version can be read any more."""
+        """See :meth:`WritableSecretStore.delete`. No version can be read until it is brought back."""
         self.check_open()
         async with self.state.begin():
-            self._secret(path)
-            self._rows.secrets.remove(path)
+            self._rows.secrets.put(path, self._present(path).deleted(self._clock.now()))
 
     async def get_version(self, path: str, version: int) -> StoredSecret:
         """See :meth:`VersionedSecretStore.get_version`."""
-        return self._version(self._secret(path), path, version)
+        return self._known(path).read(version, self._clock.now())
 
     async def versions(self, path: str) -> tuple[SecretVersion, ...]:
         """See :meth:`VersionedSecretStore.versions`. A pending version is among them."""
-        secret = self._secret(path)
-        return tuple(
-            SecretVersion(version=held.version, created_at=held.created_at, current=held.version == secret.current)
-            for held in secret.held
-        )
+        return self._known(path).listed(self._clock.now())
 
-    async def stage(self, path: str, value: Secret) -> int:
+    async def undelete(self, path: str) -> None:
+        """See :meth:`RecoverableSecretStore.undelete`."""
+        await self._change(path, lambda secret: secret.undeleted(self._clock.now()))
+
+    async def destroy(self, path: str) -> None:
+        """See :meth:`RecoverableSecretStore.destroy`."""
+        self.check_open()
+        async with self.state.begin():
+            self._known(path)
+            self._rows.secrets.remove(path)
+
+    async def delete_versions(self, path: str, versions: Sequence[int]) -> None:
+        """See :meth:`ErasableSecretStore.delete_versions`."""
+        await self._mark(path, versions, VersionState.DELETED)
+
+    async def undelete_versions(self, path: str, versions: Sequence[int]) -> None:
+        """See :meth:`ErasableSecretStore.undelete_versions`."""
+        await self._mark(path, versions, VersionState.AVAILABLE)
+
+    async def destroy_versions(self, path: str, versions: Sequence[int]) -> None:
+        """See :meth:`ErasableSecretStore.destroy_versions`."""
+        await self._mark(path, versions, VersionState.DESTROYED)
+
+    async def metadata(self, path: str) -> Mapping[str, str]:
+        """See :meth:`DescribedSecretStore.metadata`."""
+        return dict(self._known(path).custom)
+
+    async def describe(self, path: str, custom: Mapping[str, str]) -> None:
+        """See :meth:`DescribedSecretStore.describe`."""
+        await self._change(path, lambda secret: replace(secret, custom=dict(custom)))
+
+    async def retention(self, path: str) -> Retention:
+        """See :meth:`RetainingSecretStore.retention`."""
+        return self._known(path).retention
+
+    async def retain(self, path: str, retention: Retention) -> None:
+        """See :meth:`RetainingSecretStore.retain`."""
+        await self._change(path, lambda secret: replace(secret, retention=retention))
+
+    async def stage(self, path: str, value: Secret, *, by: str = "") -> int:
         """See :meth:`RotatingSecretStore.stage`."""
         self.check_open()
         async with self.state.begin():
-            secret = self._secret(path)
-            kept = tuple(one for one in secret.held if one.version not in {secret.pending, secret.current})
-            current = self._version(secret, path, secret.current)
-            added = self._add(path, value)
-            held = (*kept[2 - KEPT_VERSIONS :], current, added)
-            self._rows.secrets.put(path, _Versions(held, secret.current, added.version))
-        return added.version
+            secret = self._present(path)
+            version = self._count(path)
+            self._rows.secrets.put(path, secret.staged(version, value, by, self._clock.now()))
+        return version
+
+    async def pending(self, path: str) -> StoredSecret | None:
+        """See :meth:`RotatingSecretStore.pending`."""
+        self.check_open()
+        secret = self._rows.secrets.get(path)
+        held = secret.pending() if secret else None
+        return None if secret is None or held is None else secret.read(held.version, self._clock.now())
 
     async def promote(self, path: str, version: int) -> None:
         """See :meth:`RotatingSecretStore.promote`."""
         self.check_open()
         async with self.state.begin():
-            secret = self._rows.secrets.get(path)
-            if secret is None or version not in {secret.pending, secret.current}:
-                raise SecretConflict(f"version {version} of {path!r} is neither pending nor current")
-            if version == secret.pending:
-                self._rows.secrets.put(path, replace(secret, current=version, pending=None))
+            secret = self._rows.secrets.get(path) or Versions(path=path)
+            self._rows.secrets.put(path, secret.promoted(version, self._clock.now()))
 
-    def _secret(self, path: str) -> _Versions:
+    async def _change(self, path: str, change: Callable[[Versions], Versions]) -> None:
+        self.check_open()
+        async with self.state.begin():
+            self._rows.secrets.put(path, change(self._known(path)))
+
+    async def _mark(self, path: str, versions: Sequence[int], state: VersionState) -> None:
+        await self._change(path, lambda secret: secret.marked(versions, state, self._clock.now()))
+
+    def _known(self, path: str) -> Versions:
+        """The secret, deleted or not."""
         self.check_open()
         secret = self._rows.secrets.get(path)
         if secret is None:
             raise SecretNotFound(f"there is no secret {path!r}")
         return secret
 
-    @staticmethod
-    def _version(secret: _Versions, path: str, version: int) -> StoredSecret:
-        held = secret.find(version)
-        if held is None:
-            raise SecretNotFound(f"there is no version {version} of the secret {path!r}")
-        return held
+    def _present(self, path: str) -> Versions:
+        """The secret, which has a current version."""
+        secret = self._known(path)
+        if not secret.current_at(self._clock.now()):
+            raise SecretNotFound(f"there is no secret {path!r}")
+        return secret
 
-    def _add(self, path: str, value: Secret) -> StoredSecret:
+    def _count(self, path: str) -> int:
         version = (self._rows.counts.get(path) or 0) + 1
         self._rows.counts.put(path, version)
-        return StoredSecret(path=path, value=value, version=version, created_at=self._clock.now())
+        return version
 
     def _paths(self, prefix: str, cursor: str | None) -> Iterator[tuple[str, str]]:
+        now = self._clock.now()
         rows = self._rows.secrets.scan(cursor or prefix, after=cursor is not None)
-        return ((path, path) for path, _ in takewhile(lambda row: row[0].startswith(prefix), rows))
+        within = takewhile(lambda row: row[0].startswith(prefix), rows)
+        return ((path, path) for path, secret in within if secret.current_at(now))
 
 
 def store(_: NoSettings, context: AdapterContext) -> MemorySecretStore:
@@ -149,4 +191,8 @@ def store(_: NoSettings, context: AdapterContext) -> MemorySecretStore:
 _: type[SecretStore] = MemorySecretStore
 _writable: type[WritableSecretStore] = MemorySecretStore
 _versioned: type[VersionedSecretStore] = MemorySecretStore
+_recoverable: type[RecoverableSecretStore] = MemorySecretStore
+_erasable: type[ErasableSecretStore] = MemorySecretStore
+_described: type[DescribedSecretStore] = MemorySecretStore
+_retaining: type[RetainingSecretStore] = MemorySecretStore
 _rotating: type[RotatingSecretStore] = MemorySecretStore

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tradesense.adapters.sql import _upsert
 from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._pages import LAST, page
-from tradesense.adapters.sql._query import Query
+from tradesense.adapters.sql._query import Query, Row
 from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._tables import secret_versions, secrets
 from tradesense.adapters.sql.settings import SqlSettings
@@ -37,6 +37,7 @@ _VERSION = (
 )
 CURRENT = Query(_VERSION.where(secret_versions.c.version == secrets.c.current_version))
 _NUMBERED = Query(_VERSION.where(secret_versions.c.version == bindparam("version")))
+_PENDING = Query(_VERSION.where(secret_versions.c.version == secrets.c.pending_version))
 _VERSIONS = Query(
     select(secret_versions.c.version, secret_versions.c.created_at, secrets.c.current_version)
     .select_from(secrets.join(secret_versions, secret_versions.c.path == secrets.c.path))
@@ -125,7 +126,7 @@ class SqlSecretStore(Room):
         )
         return page([str(row[0]) for row in rows], limit, str)
 
-    async def put(self, path: str, value: Secret, *, cas: int | None = None) -> int:
+    async def put(self, path: str, value: Secret, *, cas: int | None = None, by: str = "") -> int:  # noqa: ARG002  # it keeps no authors
         """See :meth:`WritableSecretStore.put`. A pending version is dropped: it was made for the value before."""
         async with self._ready().writing(self.unavailable) as connection:
             place = await _place(connection, path)
@@ -149,7 +150,7 @@ class SqlSecretStore(Room):
             await connection.execute(_RETIRE, {"of": path})
             await _move(connection, path, place._replace(pending=None), deleted_at=self._clock.now())
 
-    async def stage(self, path: str, value: Secret) -> int:
+    async def stage(self, path: str, value: Secret, *, by: str = "") -> int:  # noqa: ARG002  # it keeps no authors
         """See :meth:`RotatingSecretStore.stage`."""
         async with self._ready().writing(self.unavailable) as connection:
             place = await _present(connection, path)
@@ -158,6 +159,11 @@ class SqlSecretStore(Room):
             await _drop(connection, path, place.pending)
             await _move(connection, path, _Place(place.current, version, version))
         return version
+
+    async def pending(self, path: str) -> StoredSecret | None:
+        """See :meth:`RotatingSecretStore.pending`."""
+        rows = await self._ready().fetch(_PENDING, {"path": path}, self.unavailable)
+        return await self._opened(path, rows[0]) if rows else None
 
     async def promote(self, path: str, version: int) -> None:
         """See :meth:`RotatingSecretStore.promote`."""
@@ -172,8 +178,10 @@ class SqlSecretStore(Room):
         rows = await self._ready().fetch(query, key, self.unavailable)
         if not rows:
             raise SecretNotFound(lack)
-        version, envelope, created_at = rows[0]
-        path = str(key["path"])
+        return await self._opened(str(key["path"]), rows[0])
+
+    async def _opened(self, path: str, row: Row) -> StoredSecret:
+        version, envelope, created_at = row
         value = await self._sealer.open(path, version, envelope)
         return StoredSecret(path=path, value=value, version=version, created_at=created_at)
 

@@ -82,7 +82,7 @@ class VaultSecretStore:
                 found.extend(await self._present(batch))
         return Page(items=tuple(found[:limit]), cursor=found[limit - 1])
 
-    async def put(self, path: str, value: Secret, *, cas: int | None = None) -> int:
+    async def put(self, path: str, value: Secret, *, cas: int | None = None, by: str = "") -> int:  # noqa: ARG002  # it keeps no authors
         """See :meth:`WritableSecretStore.put`.
 
         A write that expects a version and meets its deletion in the same instant may still succeed: to the engine a

@@ -1,9 +1,15 @@
 """Secrets: reading, writing and versioning values that must not leak."""
 
-from tradesense.core.secrets.models import SecretVersion, StoredSecret, WrappedKey
+from tradesense.core.secrets.models import KeyStatus, Retention, SecretVersion, StoredSecret, VersionState, WrappedKey
 from tradesense.core.secrets.ports import (
     Aead,
+    DescribedSecretStore,
+    EnvelopeStore,
+    ErasableSecretStore,
     KeyEncryption,
+    KeyRing,
+    RecoverableSecretStore,
+    RetainingSecretStore,
     RotatingSecretStore,
     SecretStore,
     VersionedSecretStore,
@@ -13,12 +19,21 @@ from tradesense.core.sensitive import Secret
 
 __all__ = (
     "Aead",
+    "DescribedSecretStore",
+    "EnvelopeStore",
+    "ErasableSecretStore",
     "KeyEncryption",
+    "KeyRing",
+    "KeyStatus",
+    "RecoverableSecretStore",
+    "RetainingSecretStore",
+    "Retention",
     "RotatingSecretStore",
     "Secret",
     "SecretStore",
     "SecretVersion",
     "StoredSecret",
+    "VersionState",
     "VersionedSecretStore",
     "WrappedKey",
     "WritableSecretStore",

@@ -47,6 +47,12 @@ class Provider:
         self.need(Capability.VERSIONS, "keeps no versions")
         return self.store  # type: ignore[return-value]  # proved by the declared capability and the contract suite
 
+    def author(self, actor: Actor) -> dict[str, str]:
+        """What a write is told of who writes, if the provider keeps it."""
+        if Capability.AUTHORS not in self.capabilities:
+            return {}
+        return {"by": f"{actor.kind}:{actor.id}" if actor.id else actor.kind}
+
     def need(self, capability: Capability, lack: str) -> None:
         """Go on only if the provider declared ``capability``.
 
@@ -117,7 +123,7 @@ class Secrets:
             self._provider.need(Capability.CAS, "cannot compare and set")
         event = Event("secrets.put", check_path(path), actor, correlation_id)
         async with self._trail.change(event, joined=self._provider.joined):
-            version = await store.put(path, check_value(value), cas=cas)
+            version = await store.put(path, check_value(value), cas=cas, **self._provider.author(actor))
             event.detail["version"] = str(version)
         return version
 

@@ -10,6 +10,7 @@ import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import SecretDenied, SecretNotFound, SecretStoreUnavailable
+from tradesense.core.secrets.models import Retention
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import Contract, Make, every, fresh, opened, together
@@ -90,6 +91,17 @@ class ReadingTests(Contract):
                 assert all(path.startswith(prefix) for path in found)
                 assert {path for path in seed if path.startswith(prefix)} <= set(found)
 
+    async def test_a_list_goes_on_behind_any_path(self, adapter: Make[SecretStore], seed: Mapping[str, str]) -> None:
+        async with opened(adapter()) as store:
+            await self._stock(store, seed)
+            folder = _folder(seed)
+            everything = await _listed(store, folder)
+            for cursor in (f"{folder}{'0' * 100}", f"{folder}a/zzz", f"{folder}m", f"{folder}{'z' * 100}"):
+                page = await store.list(folder, cursor=cursor, limit=1000)
+                assert [path for path in page.items if path in seed] == [
+                    path for path in everything if path in seed and path > cursor
+                ]
+
     async def test_an_unknown_prefix_is_an_empty_page(self, adapter: Make[SecretStore]) -> None:
         async with opened(adapter()) as store:
             for prefix in (fresh("nothing"), f"{fresh('nothing')}/", f"{fresh('nothing')}/deep/er/"):
@@ -151,7 +163,24 @@ class ReadingTests(Contract):
         if Capability.VERSIONS in self.capabilities:
             calls["get_version"] = lambda store: store.get_version("a", 1)
             calls["versions"] = lambda store: store.versions("a")
+        if Capability.UNDELETE in self.capabilities:
+            calls["undelete"] = lambda store: store.undelete("a")
+            calls["destroy"] = lambda store: store.destroy("a")
+        if Capability.ERASE in self.capabilities:
+            calls["delete_versions"] = lambda store: store.delete_versions("a", [1])
+            calls["undelete_versions"] = lambda store: store.undelete_versions("a", [1])
+            calls["destroy_versions"] = lambda store: store.destroy_versions("a", [1])
+        if Capability.METADATA in self.capabilities:
+            calls["metadata"] = lambda store: store.metadata("a")
+            calls["describe"] = lambda store: store.describe("a", {})
+        if Capability.RETENTION in self.capabilities:
+            calls["retention"] = lambda store: store.retention("a")
+            calls["retain"] = lambda store: store.retain("a", Retention())
+        if Capability.ENVELOPES in self.capabilities:
+            calls["key_counts"] = lambda store: store.key_counts()
+            calls["rewrap"] = lambda store: store.rewrap()
         if Capability.ROTATION in self.capabilities:
+            calls["pending"] = lambda store: store.pending("a")
             calls["stage"] = lambda store: store.stage("a", Secret("x"))
             calls["promote"] = lambda store: store.promote("a", 1)
         return calls

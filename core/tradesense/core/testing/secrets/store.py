@@ -6,16 +6,28 @@ import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import SecretNotFound
-from tradesense.core.secrets.ports import RotatingSecretStore, SecretStore, VersionedSecretStore, WritableSecretStore
+from tradesense.core.secrets.ports import (
+    DescribedSecretStore,
+    EnvelopeStore,
+    ErasableSecretStore,
+    RecoverableSecretStore,
+    RetainingSecretStore,
+    RotatingSecretStore,
+    SecretStore,
+    VersionedSecretStore,
+    WritableSecretStore,
+)
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import Joined, Make, fresh, joined, opened, requires
 from tradesense.core.testing.checks import rolled_back
+from tradesense.core.testing.secrets.keeping import KeepingTests
 from tradesense.core.testing.secrets.reading import ReadingTests
+from tradesense.core.testing.secrets.recovery import RecoveryTests
 from tradesense.core.testing.secrets.versions import VersionTests
 from tradesense.core.testing.secrets.writing import WritingTests
 
 
-class SecretStoreContract(ReadingTests, WritingTests, VersionTests):
+class SecretStoreContract(ReadingTests, WritingTests, VersionTests, RecoveryTests, KeepingTests):
     """What every :class:`SecretStore` must do.
 
     Override ``adapter`` and set ``capabilities``. A read-only provider overrides ``seed`` as well, a transactional one
@@ -26,7 +38,12 @@ class SecretStoreContract(ReadingTests, WritingTests, VersionTests):
     extensions = {  # noqa: RUF012  # the base declares it as a ClassVar
         Capability.WRITE: WritableSecretStore,
         Capability.VERSIONS: VersionedSecretStore,
+        Capability.UNDELETE: RecoverableSecretStore,
+        Capability.ERASE: ErasableSecretStore,
+        Capability.METADATA: DescribedSecretStore,
+        Capability.RETENTION: RetainingSecretStore,
         Capability.ROTATION: RotatingSecretStore,
+        Capability.ENVELOPES: EnvelopeStore,
     }
 
     @requires(Capability.WRITE, Capability.SHARED)

@@ -80,6 +80,31 @@ class VersionTests(Contract):
             found = await store.get(path)
             assert (found.value, found.version) == (Secret("new"), staged)
 
+    @requires(Capability.WRITE, Capability.VERSIONS, Capability.AUTHORS)
+    async def test_each_version_says_who_wrote_it(self, adapter: Make[_Versioned]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            for by in ("user:0190-ab", "", "operator:é"):
+                await store.put(path, Secret("x"), by=by)
+            assert [one.created_by for one in await store.versions(path)] == ["user:0190-ab", "", "operator:é"]
+            assert (await store.get(path)).created_by == "operator:é"
+            assert (await store.get_version(path, 1)).created_by == "user:0190-ab"
+
+    @requires(Capability.WRITE, Capability.ROTATION)
+    async def test_what_is_staged_is_found_again(self, adapter: Make[_Rotating]) -> None:
+        async with opened(adapter()) as store:
+            path = fresh()
+            assert await store.pending(path) is None
+            await store.put(path, Secret("old"))
+            assert await store.pending(path) is None
+            await store.stage(path, Secret("first"))
+            staged = await store.stage(path, Secret("second"))
+            found = await store.pending(path)
+            assert found is not None
+            assert (found.path, found.value, found.version) == (path, Secret("second"), staged)
+            await store.promote(path, staged)
+            assert await store.pending(path) is None
+
     @requires(Capability.WRITE, Capability.ROTATION)
     async def test_promoting_again_changes_nothing(self, adapter: Make[_Rotating]) -> None:
         async with opened(adapter()) as store:
