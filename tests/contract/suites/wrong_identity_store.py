@@ -6,12 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from tradesense.adapters.memory._accounts import (
-    MemoryIdentityStore,
-    MemoryRefreshTokens,
-    MemorySessions,
-    MemoryUsers,
-)
+from tradesense.adapters.memory._accounts import MemoryRefreshTokens, MemorySessions, MemoryUsers
+from tradesense.adapters.memory._actions import MemoryActionTokens
+from tradesense.adapters.memory._people import MemoryIdentityStore
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.core.capabilities import Capability
@@ -20,7 +17,9 @@ from tradesense.core.paging import Page
 from tradesense.core.testing import IdentityStoreContract
 
 
-def store_of(users=MemoryUsers, sessions=MemorySessions, refresh_tokens=MemoryRefreshTokens):
+def store_of(
+    users=MemoryUsers, sessions=MemorySessions, refresh_tokens=MemoryRefreshTokens, actions=MemoryActionTokens
+):
     """The memory store with some parts replaced."""
 
     class Store(MemoryIdentityStore):
@@ -29,6 +28,7 @@ def store_of(users=MemoryUsers, sessions=MemorySessions, refresh_tokens=MemoryRe
             self._users = users(state, self.check_open)
             self._sessions = sessions(state, self.check_open)
             self._refresh_tokens = refresh_tokens(state, self.check_open)
+            self._actions = actions(state, self.check_open)
 
     return Store
 
@@ -81,6 +81,68 @@ class ForgetsWhenItWasSpent(MemoryRefreshTokens):
 class TestForgetsWhenItWasSpent(OverMemory):
     store = store_of(refresh_tokens=ForgetsWhenItWasSpent)
     caught_by = ("test_a_token_is_spent_once_and_says_since_when",)
+
+
+class TakesInTwoSteps(MemoryActionTokens):
+    async def take(self, purpose, token_hash):
+        token = await self.find(purpose, token_hash)
+        await asyncio.sleep(0)
+        if token is not None:
+            await super().take(purpose, token_hash)
+        return token
+
+
+class TestTakesInTwoSteps(OverMemory):
+    store = store_of(actions=TakesInTwoSteps)
+    caught_by = (
+        "test_of_32_concurrent_takings_one_wins",
+        "test_of_32_concurrent_takings_in_two_stores_one_wins",
+    )
+
+
+class TakesForAnyPurpose(MemoryActionTokens):
+    async def take(self, purpose, token_hash):
+        token = self._rows.actions.get(token_hash)
+        return await super().take(token.purpose if token else purpose, token_hash)
+
+
+class TestTakesForAnyPurpose(OverMemory):
+    store = store_of(actions=TakesForAnyPurpose)
+    caught_by = ("test_a_one_time_token_is_good_for_its_own_purpose_alone",)
+
+
+class KeepsOneActionAtATime(MemoryActionTokens):
+    async def add(self, token):
+        async with self._state.begin():
+            await self.drop(token.user_id)
+            await super().add(token)
+
+
+class TestKeepsOneActionAtATime(OverMemory):
+    store = store_of(actions=KeepsOneActionAtATime)
+    caught_by = (
+        "test_several_one_time_tokens_of_one_account_stand_side_by_side",
+        "test_the_one_time_tokens_of_an_account_are_dropped_together",
+        "test_expired_one_time_tokens_are_swept_up_to_a_limit",
+    )
+
+
+class LeavesTokensBehind(MemoryUsers):
+    async def remove(self, user_id):
+        async with self._state.begin():
+            user = self._rows.users.get(user_id)
+            if user is not None:
+                self._rows.users.remove(user_id)
+                self._rows.emails.remove(user.email_key)
+        return user is not None
+
+
+class TestLeavesTokensBehind(OverMemory):
+    store = store_of(users=LeavesTokensBehind)
+    caught_by = (
+        "test_a_removed_account_takes_everything_of_its_own_along",
+        "test_a_closed_store_refuses",
+    )
 
 
 class LastWriterWins(MemoryUsers):

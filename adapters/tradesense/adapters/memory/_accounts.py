@@ -9,23 +9,19 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
 from tradesense.core.errors import Conflict, EmailTaken, UserNotFound
-from tradesense.core.identity.models import RefreshToken, Session, User
-from tradesense.core.identity.ports import (
-    IdentityStore,
-    RefreshTokenRepository,
-    SessionRepository,
-    UserRepository,
-)
+from tradesense.core.identity.models import ActionToken, RefreshToken, Session, User
+from tradesense.core.identity.ports import RefreshTokenRepository, SessionRepository, UserRepository
 from tradesense.core.paging import Page, check_cursor
 
 LOOKED_AT = 5_000
 """Sessions that a sweep looks at before it lets other tasks run."""
 
 
-class _Rows:
+class Rows:
+    """The tables of the room."""
+
     def __init__(self, state: MemoryState) -> None:
         self.users: SortedTable[str, User] = SortedTable(state)
         self.emails: Table[str, str] = Table(state)
@@ -33,6 +29,19 @@ class _Rows:
         self.hashes: Table[bytes, str] = Table(state)
         self.tokens: Table[bytes, RefreshToken] = Table(state)
         self.tokens_of: Table[str, tuple[bytes, ...]] = Table(state)
+        self.actions: Table[bytes, ActionToken] = Table(state)
+
+    def remove_session(self, session_id: str) -> bool:
+        """Remove a session and its refresh tokens; ``False`` when there was none."""
+        session = self.sessions.get(session_id)
+        if session is None:
+            return False
+        self.sessions.remove(session_id)
+        self.hashes.remove(session.token_hash)
+        for token_hash in self.tokens_of.get(session_id) or ():
+            self.tokens.remove(token_hash)
+        self.tokens_of.remove(session_id)
+        return True
 
 
 class MemoryUsers:
@@ -40,7 +49,7 @@ class MemoryUsers:
 
     def __init__(self, state: MemoryState, check_open: Callable[[], None]) -> None:
         self._state = state
-        self._rows = state.part(_Rows)
+        self._rows = state.part(Rows)
         self._check_open = check_open
 
     async def add(self, user: User) -> None:
@@ -89,13 +98,28 @@ class MemoryUsers:
         rows = self._rows.users.scan(cursor or "", after=cursor is not None)
         return page(((user_id, user) for user_id, user in rows if not role or role in user.roles), limit)
 
+    async def remove(self, user_id: str) -> bool:
+        """See :meth:`UserRepository.remove`."""
+        self._check_open()
+        async with self._state.begin():
+            user = self._rows.users.get(user_id)
+            if user is None:
+                return False
+            self._rows.users.remove(user_id)
+            self._rows.emails.remove(user.email_key)
+            for session_id in self._rows.sessions.visible(lambda session: session.user_id == user_id):
+                self._rows.remove_session(session_id)
+            for token_hash in self._rows.actions.visible(lambda token: token.user_id == user_id):
+                self._rows.actions.remove(token_hash)
+        return True
+
 
 class MemorySessions:
     """See :class:`SessionRepository`."""
 
     def __init__(self, state: MemoryState, check_open: Callable[[], None]) -> None:
         self._state = state
-        self._rows = state.part(_Rows)
+        self._rows = state.part(Rows)
         self._check_open = check_open
 
     async def add(self, session: Session) -> None:
@@ -155,15 +179,7 @@ class MemorySessions:
         return (session, user) if session and user else None
 
     def _remove(self, session_id: str) -> bool:
-        session = self._rows.sessions.get(session_id)
-        if session is None:
-            return False
-        self._rows.sessions.remove(session_id)
-        self._rows.hashes.remove(session.token_hash)
-        for token_hash in self._rows.tokens_of.get(session_id) or ():
-            self._rows.tokens.remove(token_hash)
-        self._rows.tokens_of.remove(session_id)
-        return True
+        return self._rows.remove_session(session_id)
 
 
 class MemoryRefreshTokens:
@@ -171,7 +187,7 @@ class MemoryRefreshTokens:
 
     def __init__(self, state: MemoryState, check_open: Callable[[], None]) -> None:
         self._state = state
-        self._rows = state.part(_Rows)
+        self._rows = state.part(Rows)
         self._check_open = check_open
 
     async def add(self, token: RefreshToken) -> None:
@@ -192,33 +208,6 @@ class MemoryRefreshTokens:
         return token
 
 
-class MemoryIdentityStore(Lifecycle):
-    """Accounts that end with the process. See :class:`IdentityStore`."""
-
-    def __init__(self, state: MemoryState) -> None:
-        super().__init__()
-        self.state = state
-        self._users = MemoryUsers(state, self.check_open)
-        self._sessions = MemorySessions(state, self.check_open)
-        self._refresh_tokens = MemoryRefreshTokens(state, self.check_open)
-
-    @property
-    def users(self) -> MemoryUsers:
-        """See :attr:`IdentityStore.users`."""
-        return self._users
-
-    @property
-    def sessions(self) -> MemorySessions:
-        """See :attr:`IdentityStore.sessions`."""
-        return self._sessions
-
-    @property
-    def refresh_tokens(self) -> MemoryRefreshTokens:
-        """See :attr:`IdentityStore.refresh_tokens`."""
-        return self._refresh_tokens
-
-
-_: type[IdentityStore] = MemoryIdentityStore
 _users: type[UserRepository] = MemoryUsers
 _sessions: type[SessionRepository] = MemorySessions
 _refresh_tokens: type[RefreshTokenRepository] = MemoryRefreshTokens

@@ -130,6 +130,11 @@ class Table(Generic[K, V]):
         """The keys of all committed rows, in no order."""
         return list(self._rows)
 
+    def visible(self, wanted: Callable[[V], bool]) -> list[K]:
+        """The keys of all rows, as this task sees them, that are ``wanted``, in no order."""
+        keys = {**self._rows, **self._changes} if self._state.inside() else self._rows
+        return [key for key in keys if (row := self.get(key)) is not None and wanted(row)]
+
     def commit(self) -> None:
         """Let everyone see what the transaction wrote."""
         for key, row in self._changes.items():

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tradesense.adapters.memory._accounts import MemoryIdentityStore
 from tradesense.adapters.memory._lifecycle import Lifecycle
+from tradesense.adapters.memory._people import MemoryIdentityStore
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.settings import MemoryIdentitySettings
 from tradesense.core.ambient import Random

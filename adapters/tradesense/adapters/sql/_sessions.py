@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._query import Query
 from tradesense.adapters.sql._tables import refresh_tokens, sessions, user_roles, users
-from tradesense.adapters.sql._users import USER_COLUMNS, user_of
+from tradesense.adapters.sql._users import AFTER_USER, USER_COLUMNS, user_of
 from tradesense.core.identity.models import RefreshToken, Session, User
 from tradesense.core.identity.ports import RefreshTokenRepository, SessionRepository
 
@@ -111,20 +111,20 @@ class SqlSessions:
         rows = await self._database().fetch(query, key)
         if not rows:
             return None
-        first = rows[0]
+        user, first = user_of(rows), rows[0][AFTER_USER:]
         session = Session(
-            id=first[9],
-            token_hash=first[10],
-            user_id=first[0],
-            user_epoch=first[11],
-            created_at=first[12],
-            last_seen_at=first[13],
-            expires_at=first[14],
-            methods=tuple(first[15].split()),
-            address=first[16],
-            user_agent=first[17],
+            id=first[0],
+            token_hash=first[1],
+            user_id=user.id,
+            user_epoch=first[2],
+            created_at=first[3],
+            last_seen_at=first[4],
+            expires_at=first[5],
+            methods=tuple(first[6].split()),
+            address=first[7],
+            user_agent=first[8],
         )
-        return session, user_of(rows)
+        return session, user
 
 
 class SqlRefreshTokens:

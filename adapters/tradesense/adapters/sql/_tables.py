@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
 )
 
 from tradesense.adapters.sql._types import AutoId, CodePoints, UtcDateTime
@@ -36,6 +37,11 @@ users = Table(
     Column("email_key", CodePoints, nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    Column("verified", Boolean, nullable=False, server_default=false()),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("locale", Text, nullable=False, server_default=""),
+    Column("next_email", Text, nullable=False, server_default=""),
+    Column("next_email_proved", Text, nullable=False, server_default=""),
     Column("epoch", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
@@ -72,6 +78,17 @@ refresh_tokens = Table(
     Column("session_id", CodePoints, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("spent_at", UtcDateTime),
+)
+
+action_tokens = Table(
+    "action_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("user_id", CodePoints, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
 secrets = Table(

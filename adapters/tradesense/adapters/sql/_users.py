@@ -29,12 +29,20 @@ USER_COLUMNS = (
     users.c.email_key,
     users.c.password_hash,
     users.c.disabled,
+    users.c.verified,
+    users.c.name,
+    users.c.locale,
+    users.c.next_email,
+    users.c.next_email_proved,
     users.c.epoch,
     users.c.version,
     users.c.created_at,
     user_roles.c.role,
 )
 """One row for each role, or one with none."""
+
+AFTER_USER = len(USER_COLUMNS)
+"""Where what is selected besides the user begins in a row."""
 
 _WITH_ROLES = users.outerjoin(user_roles, user_roles.c.user_id == users.c.id)
 _USER = select(*USER_COLUMNS).select_from(_WITH_ROLES).order_by(user_roles.c.position)
@@ -44,6 +52,7 @@ _EXISTS = select(users.c.id).where(users.c.id == bindparam("id"))
 
 _ADD = insert(users)
 _ADD_ROLES = insert(user_roles)
+_REMOVE = delete(users).where(users.c.id == bindparam("of"))
 _DROP_ROLES = delete(user_roles).where(user_roles.c.user_id == bindparam("of"))
 _UPDATE = (
     update(users)
@@ -108,20 +117,29 @@ class SqlUsers:
         found = [user_of(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
         return page(found, limit, lambda user: user.id)
 
+    async def remove(self, user_id: str) -> bool:
+        """See :meth:`UserRepository.remove`. The database removes what hangs on the account with it."""
+        return await self._database().change(_REMOVE, {"of": user_id}) > 0
+
 
 def user_of(rows: Sequence[Row]) -> User:
     """The user whose rows these are, each starting with :data:`USER_COLUMNS`."""
-    user_id, email, email_key, password_hash, disabled, epoch, version, created_at = rows[0][:8]
+    first, role = rows[0], AFTER_USER - 1
     return User(
-        id=user_id,
-        email=email,
-        email_key=email_key,
-        password_hash=Secret(password_hash),
-        roles=tuple(row[8] for row in rows if row[8] is not None),
-        disabled=disabled,
-        epoch=epoch,
-        version=version,
-        created_at=created_at,
+        id=first[0],
+        email=first[1],
+        email_key=first[2],
+        password_hash=Secret(first[3]),
+        roles=tuple(row[role] for row in rows if row[role] is not None),
+        disabled=first[4],
+        verified=first[5],
+        name=first[6],
+        locale=first[7],
+        next_email=first[8],
+        next_email_proved=first[9],
+        epoch=first[10],
+        version=first[11],
+        created_at=first[12],
     )
 
 
@@ -147,6 +165,11 @@ def _row(user: User) -> dict[str, Any]:
         "email_key": user.email_key,
         "password_hash": user.password_hash.reveal(),
         "disabled": user.disabled,
+        "verified": user.verified,
+        "name": user.name,
+        "locale": user.locale,
+        "next_email": user.next_email,
+        "next_email_proved": user.next_email_proved,
         "epoch": user.epoch,
         "version": user.version,
         "created_at": user.created_at,

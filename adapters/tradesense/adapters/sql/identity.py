@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradesense.adapters.sql._actions import SqlActionTokens
 from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._sessions import SqlRefreshTokens, SqlSessions
@@ -19,6 +20,7 @@ class SqlIdentityStore(Room):
         self._users = SqlUsers(self._ready)
         self._sessions = SqlSessions(self._ready)
         self._refresh_tokens = SqlRefreshTokens(self._ready)
+        self._actions = SqlActionTokens(self._ready)
 
     @property
     def users(self) -> SqlUsers:
@@ -34,6 +36,11 @@ class SqlIdentityStore(Room):
     def refresh_tokens(self) -> SqlRefreshTokens:
         """See :attr:`IdentityStore.refresh_tokens`."""
         return self._refresh_tokens
+
+    @property
+    def actions(self) -> SqlActionTokens:
+        """See :attr:`IdentityStore.actions`."""
+        return self._actions
 
 
 def identity_store(settings: SqlSettings, context: AdapterContext) -> SqlIdentityStore:

@@ -1,11 +1,13 @@
 """Identity: accounts, sessions, tokens, and what they may do."""
 
 from tradesense.core.identity.models import (
+    ActionToken,
     Client,
     ExternalIdentity,
     IdentityPolicy,
     Message,
     Principal,
+    Purpose,
     RefreshToken,
     Session,
     TokenKind,
@@ -13,6 +15,7 @@ from tradesense.core.identity.models import (
     User,
 )
 from tradesense.core.identity.ports import (
+    ActionTokenRepository,
     BreachedPasswords,
     IdentityProvider,
     IdentityStore,
@@ -25,6 +28,8 @@ from tradesense.core.identity.ports import (
 )
 
 __all__ = (
+    "ActionToken",
+    "ActionTokenRepository",
     "BreachedPasswords",
     "Client",
     "ExternalIdentity",
@@ -35,6 +40,7 @@ __all__ = (
     "Messenger",
     "PasswordHasher",
     "Principal",
+    "Purpose",
     "RefreshToken",
     "RefreshTokenRepository",
     "Session",

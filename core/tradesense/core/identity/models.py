@@ -26,6 +26,16 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: Secret
     roles: tuple[str, ...] = (USER,)
     disabled: bool = False
+    verified: bool = False
+    """Whether its owner has proved to receive what is sent to ``email``."""
+    name: str = ""
+    """What the person wants to be called."""
+    locale: str = ""
+    """The language to write to the person in, as in ``de`` or ``pt-BR`` (RFC 5646); the deployment's when empty."""
+    next_email: str = ""
+    """The address that the account moves to once its owner has confirmed it at both; empty when it stays."""
+    next_email_proved: str = ""
+    """Which of the two has been confirmed: ``old`` or ``new``; empty when neither has."""
     epoch: int = 0
     """Sessions of an earlier epoch are dead. Raising it ends all of the user's sessions at once."""
     version: int = 1
@@ -62,6 +72,30 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
 
 FRESH = timedelta(minutes=5)
 """How old a login may be to count as a step-up (SECURITY R35)."""
+
+
+class Purpose(StrEnum):
+    """What a one-time token is good for; none is ever good for anything else (SECURITY R18)."""
+
+    VERIFY_EMAIL = "verify-email"
+    RESET_PASSWORD = "reset-password"  # noqa: S105  # the name of a purpose
+    CHANGE_EMAIL_OLD = "change-email-old"
+    """Confirms a change of address at the address that the account has."""
+    CHANGE_EMAIL_NEW = "change-email-new"
+    """Confirms it at the one that the account is to have."""
+
+
+class ActionToken(msgspec.Struct, frozen=True, kw_only=True):
+    """What a link in a mail carries: a token that is good once, for one purpose, while the account is as it was."""
+
+    token_hash: bytes
+    """The SHA-256 of the token, which is never stored."""
+    purpose: Purpose
+    user_id: str
+    state: bytes
+    """A digest of what the account was when the token was made; see :mod:`tradesense.core.identity.actions`."""
+    created_at: datetime
+    expires_at: datetime
 
 
 class Via(StrEnum):
@@ -163,6 +197,19 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     access_ttl: int = 600
     """Seconds."""
     refresh_ttl: int = 2_592_000
+    """Seconds."""
+    verify_ttl: int = 86_400
+    """Seconds in which an address can be verified by the link that was sent to it."""
+    reset_ttl: int = 1_800
+    """Seconds in which a password can be reset by the link that was sent."""
+    change_email_ttl: int = 3_600
+    """Seconds in which a change of address can be confirmed by the links that were sent."""
+    verified_only: bool = False
+    """Whether only who has verified the address may log in. Else signing up and logging in tells a stranger whether an
+    address had an account."""
+    mails_per_account: int = 5
+    """Links that may be asked for by one address within ``mails_window``."""
+    mails_window: float = 3_600.0
     """Seconds."""
     login_attempts: int = 5
     """Attempts per account within ``login_window``."""

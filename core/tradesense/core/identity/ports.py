@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from tradesense.core.identity.models import ExternalIdentity, Message, RefreshToken, Session, TokenKind, User
+from tradesense.core.identity.models import (
+    ActionToken,
+    ExternalIdentity,
+    Message,
+    Purpose,
+    RefreshToken,
+    Session,
+    TokenKind,
+    User,
+)
 from tradesense.core.paging import Page
 from tradesense.core.sensitive import Secret
 
@@ -46,6 +55,10 @@ class UserRepository(Protocol):
 
         :raises InvalidInput: ``cursor`` is not one that this list can have given out.
         """
+        ...
+
+    async def remove(self, user_id: str) -> bool:
+        """Remove the account with its sessions and tokens of every kind; ``False`` when there was none."""
         ...
 
 
@@ -99,10 +112,38 @@ class RefreshTokenRepository(Protocol):
         ...
 
 
+class ActionTokenRepository(Protocol):
+    """One-time tokens for what is confirmed by mail, by hash."""
+
+    async def add(self, token: ActionToken) -> None:
+        """Keep a new token. Others of the same account and purpose stay."""
+        ...
+
+    async def find(self, purpose: Purpose, token_hash: bytes) -> ActionToken | None:
+        """The token with this hash, expired or not; ``None`` when there is none for this purpose."""
+        ...
+
+    async def take(self, purpose: Purpose, token_hash: bytes) -> ActionToken | None:
+        """Remove the token and return it, expired or not.
+
+        Of concurrent calls exactly one gets it; every other, and a call for another purpose, gets ``None``. With the
+        transaction that it joins, the removal is rolled back.
+        """
+        ...
+
+    async def drop(self, user_id: str) -> int:
+        """Remove all tokens of the account; returns how many."""
+        ...
+
+    async def sweep(self, expired_before: datetime, *, limit: int = 1000) -> int:
+        """Remove up to ``limit`` tokens that expired before this instant; returns how many."""
+        ...
+
+
 class IdentityStore(Protocol):
     """Everything about accounts, in one provider. Writes join the transaction of their task, if one is open.
 
-    Every method of the three parts may raise :class:`DatabaseUnavailable` and :class:`AdapterClosed`.
+    Every method of its parts may raise :class:`DatabaseUnavailable` and :class:`AdapterClosed`.
     """
 
     @property
@@ -118,6 +159,11 @@ class IdentityStore(Protocol):
     @property
     def refresh_tokens(self) -> RefreshTokenRepository:
         """Refresh tokens."""
+        ...
+
+    @property
+    def actions(self) -> ActionTokenRepository:
+        """One-time tokens."""
         ...
 
 

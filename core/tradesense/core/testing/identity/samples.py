@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tradesense.core.identity.models import RefreshToken, Session, User
+from tradesense.core.identity.models import ActionToken, Purpose, RefreshToken, Session, User
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import fresh
@@ -53,6 +53,19 @@ def a_token(session: Session, **fields: Any) -> RefreshToken:
     return RefreshToken(**(defaults | fields))
 
 
+def an_action(user: User, **fields: Any) -> ActionToken:
+    """A one-time token of ``user`` that lasts an hour from :data:`NOW`."""
+    defaults: dict[str, Any] = {
+        "token_hash": secrets.token_bytes(32),
+        "purpose": Purpose.RESET_PASSWORD,
+        "user_id": user.id,
+        "state": secrets.token_bytes(32),
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(hours=1),
+    }
+    return ActionToken(**(defaults | fields))
+
+
 async def with_user(store: IdentityStore, **fields: Any) -> User:
     """An account that ``store`` keeps."""
     user = a_user(**fields)
@@ -74,3 +87,11 @@ async def with_token(store: IdentityStore, **fields: Any) -> tuple[Session, Refr
     token = a_token(session, **fields)
     await store.refresh_tokens.add(token)
     return session, token
+
+
+async def with_action(store: IdentityStore, **fields: Any) -> tuple[User, ActionToken]:
+    """A one-time token that ``store`` keeps, and whose it is."""
+    user = await with_user(store)
+    token = an_action(user, **fields)
+    await store.actions.add(token)
+    return user, token

@@ -9,10 +9,21 @@ import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, UserNotFound
+from tradesense.core.identity.models import Purpose
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.testing.base import Joined, Make, joined, opened, requires
 from tradesense.core.testing.checks import Calls, interrupt, refuse_when_unreachable, rolled_back
-from tradesense.core.testing.identity.samples import NOW, a_session, a_token, a_user, with_session, with_token
+from tradesense.core.testing.identity.actions import ActionTokenTests
+from tradesense.core.testing.identity.samples import (
+    NOW,
+    a_session,
+    a_token,
+    a_user,
+    an_action,
+    with_action,
+    with_session,
+    with_token,
+)
 from tradesense.core.testing.identity.sessions import RefreshTokenTests, SessionTests
 from tradesense.core.testing.identity.users import UserTests
 
@@ -22,6 +33,7 @@ CALLS: Calls = {
     "users.by_email": lambda store: store.users.by_email("x"),
     "users.update": lambda store: store.users.update(a_user()),
     "users.list": lambda store: store.users.list(),
+    "users.remove": lambda store: store.users.remove("x"),
     "sessions.add": lambda store: store.sessions.add(a_session(a_user())),
     "sessions.find": lambda store: store.sessions.find(bytes(32)),
     "sessions.find_by_id": lambda store: store.sessions.find_by_id("x"),
@@ -30,13 +42,18 @@ CALLS: Calls = {
     "sessions.sweep": lambda store: store.sessions.sweep(NOW, NOW),
     "refresh_tokens.add": lambda store: store.refresh_tokens.add(a_token(a_session(a_user()))),
     "refresh_tokens.spend": lambda store: store.refresh_tokens.spend(bytes(32), NOW),
+    "actions.add": lambda store: store.actions.add(an_action(a_user())),
+    "actions.find": lambda store: store.actions.find(Purpose.VERIFY_EMAIL, bytes(32)),
+    "actions.take": lambda store: store.actions.take(Purpose.VERIFY_EMAIL, bytes(32)),
+    "actions.drop": lambda store: store.actions.drop("x"),
+    "actions.sweep": lambda store: store.actions.sweep(NOW),
 }
 
 
-class IdentityStoreContract(UserTests, SessionTests, RefreshTokenTests):
+class IdentityStoreContract(UserTests, SessionTests, RefreshTokenTests, ActionTokenTests):
     """What every :class:`IdentityStore` must do.
 
-    Names are unique to each test. Sweeps reach sessions that ended before 1990 and no others, so a backend may be
+    Names are unique to each test. Sweeps reach what ended before 1990 and no others, so a backend may be
     shared by tests that follow each other.
     """
 
@@ -77,17 +94,23 @@ class IdentityStoreContract(UserTests, SessionTests, RefreshTokenTests):
     ) -> None:
         async with joined(adapter, transactions) as (store, unit):
             session, token = await with_token(store)
+            leaver, action = await with_action(store)
             newcomer = a_user()
             async with rolled_back(unit):
                 await store.users.add(newcomer)
                 assert await store.users.get(newcomer.id) == newcomer, "a transaction sees what it wrote"
                 await store.refresh_tokens.spend(token.token_hash, NOW)
                 await store.sessions.end(session.id)
+                assert await store.actions.take(action.purpose, action.token_hash) == action
+                assert await store.users.remove(leaver.id) is True
             with pytest.raises(UserNotFound):
                 await store.users.get(newcomer.id)
             assert await store.users.by_email(newcomer.email_key) is None
             assert await store.sessions.find_by_id(session.id) is not None
             assert await store.refresh_tokens.spend(token.token_hash, NOW) == token, "the spending was not rolled back"
+            assert await store.users.get(leaver.id) == leaver, "the removal was not rolled back"
+            taken = await store.actions.take(action.purpose, action.token_hash)
+            assert taken == action, "the taking was not rolled back"
 
     @requires(Capability.TRANSACTIONAL)
     async def test_a_committed_transaction_changes_everything(

@@ -11,7 +11,7 @@ from tradesense.core.identity.models import User
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
-from tradesense.core.testing.identity.samples import a_user, with_user
+from tradesense.core.testing.identity.samples import NOW, a_user, an_action, with_action, with_token, with_user
 
 
 class UserTests(Contract):
@@ -21,6 +21,7 @@ class UserTests(Contract):
 
     async def test_an_account_comes_back_as_it_was_added(self, adapter: Make[IdentityStore]) -> None:
         user = a_user(roles=("admin", "user"), disabled=True, epoch=7, password_hash=Secret("$x$" + "h" * 1024))
+        user = replace(user, verified=True, name="Ada 🦄", locale="pt-BR", next_email="a@b", next_email_proved="old")
         async with opened(adapter()) as store:
             await store.users.add(user)
             assert await store.users.get(user.id) == user
@@ -140,6 +141,26 @@ class UserTests(Contract):
             ids = [user.id for user in listed]
             assert ids == sorted(set(ids))
             assert {user.id for user in users} <= set(ids)
+
+    async def test_a_removed_account_takes_everything_of_its_own_along(self, adapter: Make[IdentityStore]) -> None:
+        async with opened(adapter()) as store:
+            session, refresh = await with_token(store)
+            user = await store.users.get(session.user_id)
+            action = an_action(user)
+            await store.actions.add(action)
+            other, theirs = await with_action(store)
+            assert await store.users.remove(user.id) is True
+            with pytest.raises(UserNotFound):
+                await store.users.get(user.id)
+            assert await store.users.by_email(user.email_key) is None
+            assert await store.sessions.find(session.token_hash) is None
+            assert await store.sessions.end(session.id) is False
+            assert await store.refresh_tokens.spend(refresh.token_hash, NOW) is None
+            assert await store.actions.take(action.purpose, action.token_hash) is None
+            assert await store.users.remove(user.id) is False
+            assert await store.users.get(other.id) == other
+            assert await store.actions.take(theirs.purpose, theirs.token_hash) == theirs
+            await with_user(store, email_key=user.email_key)
 
     @requires(Capability.PERSISTENT)
     async def test_an_account_outlives_the_store_that_wrote_it(self, adapter: Make[IdentityStore]) -> None:
