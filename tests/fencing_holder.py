@@ -14,6 +14,7 @@ from sqlalchemy import text
 import contracted
 import sqldatabases
 from tradesense.adapters.redis import _client as redis
+from tradesense.adapters.sql._fences import SqlFences
 from tradesense.adapters.sql.transactions import SqlTransactions
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.errors import LeaseLost
@@ -34,6 +35,7 @@ class Holder:
         sql_locks = sqldatabases.sql(LockProvider, self._database_url)
         await self._stack.enter_async_context(sql_locks)
         self.transactions = await self._stack.enter_async_context(SqlTransactions(sql_locks._shared))
+        self.fences = await self._stack.enter_async_context(SqlFences(sql_locks._shared))
         self._database = sql_locks._shared
         self._locks = sql_locks if self._provider == "sql" else await self._on_redis()
         return self
@@ -54,7 +56,7 @@ class Holder:
     async def write(self, value):
         try:
             async with self.transactions.begin():
-                await self.transactions.guard(self.lease)
+                await self.fences.guard(self.lease)
                 values = {"value": value, "token": self.lease.token, "name": self.lease.name}
                 await self._database.change(WRITE, values)
         except LeaseLost:

@@ -8,6 +8,9 @@ import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.secrets.ports import SecretStore
+from tradesense.core.telemetry.models import Health, Status
+from tradesense.core.telemetry.service import HealthService
+from tradesense.entrypoints.cli.examination import Examination
 from tradesense.entrypoints.cli.proving import prove
 from tradesense.plugins.manager import Plugins, load
 from tradesense.plugins.manifest import Adapter
@@ -40,6 +43,22 @@ def test_doctor_finds_nothing_wrong_with_a_migrated_platform(read):
     assert {row["status"] for row in found.values()} == {"ok"}
     assert {"python", "tradesense", "environment", "plugin sql", "database"} <= set(found)
     assert any(check.startswith("health of ") for check in found)
+
+
+@pytest.mark.parametrize(("essential", "word", "code"), [(True, "wrong", 69), (False, "degraded", 0)])
+async def test_doctor_tells_an_outage_by_what_it_means_for_the_whole(essential, word, code):
+    class Away:
+        name = "part"
+
+        async def check(self) -> Health:
+            return Health(name="part", status=Status.DOWN, detail="no answer")
+
+    part = Away()
+    part.essential = essential
+    examination = Examination()
+    examination._report(await HealthService([part]).report())
+    assert examination.findings == [{"check": "health of part", "status": word, "detail": "no answer"}]
+    assert examination.code == code
 
 
 def test_doctor_tells_what_to_run_before_the_first_start(bare):

@@ -9,12 +9,14 @@ import pytest
 import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
+from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.adapters.redis import _client as redis
-from tradesense.core.cache import Backplane, CacheStore, LockProvider, RateLimiter
+from tradesense.core.cache import Backplane, CacheStore, Fences, LockProvider, RateLimiter
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import (
     BackplaneContract,
     CacheStoreContract,
+    FencesContract,
     LockProviderContract,
     ManualClock,
     RateLimiterContract,
@@ -152,3 +154,19 @@ class TestSqlLocksOnSqlite(OnSqlite, LockProviderContract):
 
 class TestSqlLocksOnPostgresql(OnPostgresql, LockProviderContract):
     capabilities = sqldatabases.capabilities(LockProvider)
+
+
+class TestMemoryFences(Memory, FencesContract):
+    capabilities = contracted.manifest("memory", Fences).capabilities
+
+    @pytest.fixture
+    def transactions(self):
+        return lambda fences: MemoryTransactions(fences.state)
+
+
+class TestSqlFencesOnSqlite(OnSqlite, FencesContract):
+    capabilities = sqldatabases.capabilities(Fences)
+
+
+class TestSqlFencesOnPostgresql(OnPostgresql, FencesContract):
+    capabilities = sqldatabases.capabilities(Fences)

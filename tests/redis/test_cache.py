@@ -76,6 +76,50 @@ async def test_a_cancelled_acquisition_leaves_no_lease(connect: Callable[..., An
             await locks.release(lease)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 5, 13, 34])
+async def test_an_acquisition_cancelled_again_while_it_is_undone_leaves_no_lease(
+    valkey: Any, connect: Callable[..., Any], fault_proxy: Callable[..., Any], random: Any, turns: int
+) -> None:
+    """The answer is on its way when the caller is cancelled, and again while the lease is given back."""
+    async with fault_proxy(valkey.host, valkey.port) as proxy:
+        clients = await connect(f"redis://{proxy.host}:{proxy.port}/0", seconds=10)
+        beside = await connect(valkey.url())
+
+        async def taken() -> bool:
+            """The server has given the lease."""
+            return await beside.commands.get(f"{beside.prefix}lock:job") is not None
+
+        async with RedisLocks(clients, random) as locks, RedisLocks(beside, random) as others:
+            await locks.acquire("warm", 1)
+            proxy.latency = 0.05
+            task = asyncio.create_task(locks.acquire("job", 60))
+            await eventually(taken, seconds=10)
+            for _ in range(3):
+                task.cancel()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            await asyncio.wait([task])
+            assert task.cancelled()
+            assert await others.acquire("job", 60, wait=10), "the lease was left behind"
+
+
+async def test_a_release_is_sent_though_its_caller_is_cancelled(connect: Callable[..., Any], random: Any) -> None:
+    async with RedisLocks(await connect(), random) as locks:
+        for turns in range(8):
+            lease = await locks.acquire("job", 60)
+            assert lease is not None, f"cancelled after {turns - 1} turns of the loop"
+            task = asyncio.create_task(locks.release(lease))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if turns == 0:
+                await locks.release(lease)  # what never began sends nothing
+            task.cancel()
+            await asyncio.wait([task])
+            again = await locks.acquire("job", 60, wait=5)
+            assert again is not None, f"cancelled after {turns} turns of the loop"
+            await locks.release(again)
+
+
 async def test_a_cancelled_waiter_leaves_no_lease_and_no_turn(connect: Callable[..., Any], random: Any) -> None:
     clients = await connect()
     async with RedisLocks(clients, random) as locks:

@@ -118,6 +118,34 @@ async def test_an_audited_change_of_a_locked_file_waits_once(sqlite_url, locked)
         assert (await flags.put(flag, actor=WORKER)).revision == 1
 
 
+async def test_waiting_for_ones_turn_and_for_another_process_are_one_wait(sqlite_url, locked):
+    """Who has waited for a writer of this process waits the rest of the time for one of another process, no more."""
+    wait = 2.0
+    async with sql(SettingsStore, sqlite_url, busy_timeout=wait) as store:
+        await store.put("ui.theme", "dark")
+        with locked(sqlite_url):
+            loop = asyncio.get_running_loop()
+            began, ends = loop.time(), []
+
+            async def write():
+                with pytest.raises(DatabaseUnavailable, match="database is locked"):
+                    await store.put("ui.theme", "light")
+                ends.append(loop.time() - began)
+
+            await asyncio.gather(*(write() for _ in range(4)))
+        assert max(ends) < 2 * wait - 0.2, "a wait was added to another"
+        await store.put("ui.theme", "light")
+        waits = []
+
+        async def usual():
+            async with store._shared.writing() as connection:
+                waits.append((await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one())
+
+        for _ in range(4):
+            await usual()
+        assert waits == [2000] * 4, "the next writers wait as long as ever"
+
+
 async def test_a_full_disk_is_told_and_loses_nothing(sqlite_url):
     lent = platform()
     async with sql(AuditLog, sqlite_url, lent, pool_size=1, max_overflow=0) as log:

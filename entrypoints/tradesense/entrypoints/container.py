@@ -16,6 +16,8 @@ from dependency_injector.providers import Dependency, Singleton
 
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.service import AuditTrail
+from tradesense.core.cache.coordination import Coordination
+from tradesense.core.cache.ports import Fences
 from tradesense.core.config.service import RuntimeSettings
 from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
@@ -53,6 +55,8 @@ class Platform(containers.DeclarativeContainer):
 
     secrets = Singleton(Secrets, provider=Singleton(parts.secrets_provider, adapters, settings), trail=trail)
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")
+    fences = chosen("audit.provider", Fences)
+    coordination = Singleton(Coordination, locks=locks, fences=fences, random=random)
     cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
     outbox = chosen("jobs.outbox")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.audit.service import AuditTrail
+from tradesense.core.cache.coordination import Coordination
 from tradesense.core.cache.limits import Throttle
-from tradesense.core.cache.ports import LockProvider, RateLimiter
+from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.config.service import RuntimeSettings
 from tradesense.core.flags.ports import ExposureSink
@@ -51,6 +52,8 @@ class Services:
     secrets: Secrets
     cache: HybridCache
     locks: LockProvider
+    fences: Fences
+    coordination: Coordination
     limiter: RateLimiter
     throttle: Throttle
     flags: Flags

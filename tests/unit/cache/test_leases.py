@@ -128,6 +128,56 @@ async def test_a_cancellation_from_outside_stays_one(keeper, locks):
     assert await locks.acquire("job", 60) is not None, "the lease was left behind"
 
 
+async def test_a_second_cancellation_while_the_lease_is_given_back_leaves_none_behind(keeper, locks):
+    entered, giving, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    release = locks.release
+
+    async def slow(lease):
+        giving.set()
+        await go.wait()
+        return await release(lease)
+
+    locks.release = slow
+
+    async def work():
+        async with keeper.hold("job", 60):
+            entered.set()
+            await asyncio.sleep(10)
+
+    task = asyncio.create_task(work())
+    await entered.wait()
+    task.cancel()
+    await giving.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert await locks.acquire("job", 60) is not None, "the lease was left behind"
+
+
+async def test_a_wait_that_is_cancelled_at_the_last_step_leaves_no_lease(keeper, locks):
+    first = await locks.acquire("job", 60)
+    renewing = asyncio.Event()
+
+    async def never(_lease):
+        renewing.set()
+        await asyncio.Event().wait()
+
+    locks.renew = never
+    task = asyncio.create_task(hold_once(keeper, wait=10))
+    await asyncio.sleep(0)
+    await locks.release(first)
+    async with asyncio.timeout(5):
+        await renewing.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert await locks.acquire("job", 60) is not None, "the lease was left behind"
+
+
 async def test_both_cancellations_at_once_are_the_one_from_outside(keeper, locks):
     entered = asyncio.Event()
     holder = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tradesense.adapters.memory.settings import MemoryCacheSettings, MemoryIdentitySettings, MemoryJobsSettings
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.cache.ports import Backplane, CacheStore, LockProvider, RateLimiter
+from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvider, RateLimiter
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.flags.ports import ExposureSink, FlagStore
@@ -122,6 +122,13 @@ def _cache() -> Iterable[Adapter]:
         name="memory",
         factory=f"{_HERE}.cache:locks",
         summary="Leases within one process",
+    )
+    yield Adapter(
+        port=Fences,
+        name="memory",
+        factory=f"{_HERE}.cache:fences",
+        summary="Fencing tokens beside the stores in memory",
+        capabilities=_TRANSACTIONAL,
     )
     yield Adapter(
         port=RateLimiter,

@@ -33,6 +33,7 @@ class MemoryState:
         self._owner: asyncio.Task[Any] | None = None
         self._changed: dict[Table[Any, Any], None] = {}
         self._after: list[Callable[[], None]] = []
+        self._spoilt = False
         self._parts: dict[Callable[[MemoryState], Any], Any] = {}
 
     def part(self, make: Callable[[MemoryState], Part]) -> Part:
@@ -66,6 +67,7 @@ class MemoryState:
         after: list[Callable[[], None]] = []
         try:
             yield
+            self._check_whole()
             for table in self._changed:
                 table.commit()
             after = self._after
@@ -74,6 +76,7 @@ class MemoryState:
                 table.forget()
             self._changed.clear()
             self._after = []
+            self._spoilt = False
             self._owner = None
             self._turn.release()
         for call in after:
@@ -85,6 +88,18 @@ class MemoryState:
             self._after.append(call)
         else:
             call()
+
+    def spoil(self) -> None:
+        """Let this task's transaction be one that can only be rolled back."""
+        self._spoilt = True
+
+    def _check_whole(self) -> None:
+        """Go on to commit only what is whole.
+
+        :raises DatabaseUnavailable: a part was refused, and its caller went on regardless.
+        """
+        if self._spoilt:
+            raise DatabaseUnavailable("a part of the transaction failed, so nothing was changed", origin="memory")
 
     async def _take_turn(self) -> None:
         try:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from tradesense.adapters.memory._backplane import MemoryBackplane
+from tradesense.adapters.memory._fences import MemoryFences
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._limiter import MemoryLimiter
 from tradesense.adapters.memory._locks import MemoryLocks
@@ -102,6 +103,11 @@ def backplane(_: NoSettings, context: AdapterContext) -> MemoryBackplane:
 def locks(_: NoSettings, context: AdapterContext) -> MemoryLocks:
     """The factory of the leases."""
     return MemoryLocks(context.share(MemoryState, MemoryState), clock=context.clock, random=context.random)
+
+
+def fences(_: NoSettings, context: AdapterContext) -> MemoryFences:
+    """The factory of the fences."""
+    return MemoryFences(context.share(MemoryState, MemoryState))
 
 
 def limiter(settings: MemoryCacheSettings, context: AdapterContext) -> MemoryLimiter:

@@ -110,9 +110,9 @@ class RedisLocks(RedisAdapter):
         return await self._renewals.ask((self._locks + lease.name, lease.owner, milliseconds(lease.ttl))).answer
 
     async def release(self, lease: Lease) -> bool:
-        """A part of one round trip, which calls one waiter."""
+        """A part of one round trip, which calls one waiter. It is sent though its caller is cancelled."""
         self._check_open()
-        return await self._release(lease.name, lease.owner).answer
+        return await asyncio.shield(self._release(lease.name, lease.owner).answer)
 
     async def _try(self, name: str, owner: str, ttl: float) -> int:
         """The fencing token, or minus the milliseconds that the other's lease has left.

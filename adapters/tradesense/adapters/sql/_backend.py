@@ -30,6 +30,10 @@ class Backend(Protocol):
         """Make sure that a transaction has begun that may write."""
         ...
 
+    async def wait_for(self, connection: AsyncConnection, seconds: float) -> None:
+        """Let what is done on this connection wait so long for another writer, where the database has but one."""
+        ...
+
     async def fetch(self, driver: Any, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Run one statement on the driver's own connection and return all rows."""
         ...

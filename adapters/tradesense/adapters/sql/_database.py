@@ -17,13 +17,13 @@ from tradesense.adapters.sql import _schema
 from tradesense.adapters.sql._ambient import Ambient, connected, given_back, watched
 from tradesense.adapters.sql._backend import Backend
 from tradesense.adapters.sql._errors import DRIVER_ERRORS, translated
-from tradesense.adapters.sql._finish import finish
 from tradesense.adapters.sql._pool import measure, replace_lost
 from tradesense.adapters.sql._query import Compiled, Query, Row
 from tradesense.adapters.sql._replica import Replica
 from tradesense.adapters.sql._url import ORIGIN
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
+from tradesense.core.finishing import finish
 from tradesense.core.telemetry.ports import Telemetry
 
 PRIMARY = "primary"
@@ -139,9 +139,10 @@ class Database:
         with translated(self.place, unavailable):
             ambient = None if alone else self._joined()
             if ambient is None:
-                async with self._turn():
+                async with self._turn() as patience:
                     connection = await connected(self._opened(self._committing))
                     try:
+                        await self._backend.wait_for(connection, patience)
                         yield connection
                         self._wrote()
                     finally:
@@ -209,11 +210,12 @@ class Database:
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
         """A new transaction. Only what happens here is translated, not what the body raises."""
-        async with self._turn():
+        async with self._turn() as patience:
             with translated(self.place):
                 connection = await connected(self._opened())
             try:
                 with translated(self.place):
+                    await self._backend.wait_for(connection, patience)
                     await self._backend.begin(connection)
                 yield connection
                 with translated(self.place):
@@ -227,13 +229,19 @@ class Database:
             self.replica.wrote()
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        """This task's turn to write, where the database takes one writer at a time."""
+    async def _turn(self) -> AsyncGenerator[float]:
+        """This task's turn to write, where the database takes one writer at a time.
+
+        Yields how many seconds are left to wait for writers of other processes: both waits together are one.
+        """
+        patience = self._settings.busy_timeout
         if self._turns is None:
-            yield
+            yield patience
             return
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
-            async with asyncio.timeout(self._settings.busy_timeout):
+            async with asyncio.timeout(patience):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise DatabaseUnavailable(
@@ -242,7 +250,7 @@ class Database:
                 mend="let it finish, or raise database.busy_timeout",
             ) from error
         try:
-            yield
+            yield max(0.0, patience - (now() - began))
         finally:
             self._turns.release()
 

@@ -55,6 +55,9 @@ class Postgresql:
     async def begin(self, connection: AsyncConnection) -> None:
         """See :meth:`Backend.begin`: the first statement brings it."""
 
+    async def wait_for(self, connection: AsyncConnection, seconds: float) -> None:
+        """See :meth:`Backend.wait_for`: writers wait for rows, and no longer than a statement may take."""
+
     async def fetch(self, driver: Any, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """See :meth:`Backend.fetch`: prepared once for each connection, then one round trip."""
         rows: Sequence[Sequence[Any]] = await driver.fetch(sql, *values)

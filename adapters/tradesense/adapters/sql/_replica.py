@@ -7,9 +7,9 @@ from contextvars import ContextVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tradesense.adapters.sql._finish import finish
 from tradesense.adapters.sql._pool import measure, replace_lost
 from tradesense.adapters.sql._postgresql import Postgresql
+from tradesense.core.finishing import finish
 from tradesense.core.telemetry.ports import Telemetry
 
 REPLICA = "replica"

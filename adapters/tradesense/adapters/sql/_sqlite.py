@@ -17,6 +17,10 @@ from tradesense.adapters.sql._pool import MeasuredPool
 from tradesense.adapters.sql.settings import SqlSettings
 
 MEMORY = ":memory:"
+WAITS = "busy_timeout"
+"""Where a connection remembers how many milliseconds it waits for another writer."""
+NOT_WORTH_TELLING = 100
+"""Milliseconds by which a wait may be too long."""
 _BEGIN = text("BEGIN IMMEDIATE")
 
 
@@ -61,6 +65,17 @@ class Sqlite:
         """See :meth:`Backend.begin`. The lock is taken now, so that no reader is refused when it turns writer."""
         await connection.execute(_BEGIN)
 
+    async def wait_for(self, connection: AsyncConnection, seconds: float) -> None:
+        """See :meth:`Backend.wait_for`. Nothing is said to the database while the wait is the usual one."""
+        usual = _milliseconds(self._settings.busy_timeout)
+        wanted = _milliseconds(seconds)
+        if usual - wanted <= NOT_WORTH_TELLING:
+            wanted = usual
+        known = connection.sync_connection.info if connection.sync_connection is not None else {}
+        if known.get(WAITS, usual) != wanted:
+            await connection.execute(text(f"PRAGMA busy_timeout = {wanted}"))
+            known[WAITS] = wanted
+
     async def fetch(self, driver: aiosqlite.Connection, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """See :meth:`Backend.fetch`: one hand-over to the connection's thread instead of four."""
         try:
@@ -80,6 +95,10 @@ class Sqlite:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def engine_for(path: Path, mode: str, *, busy_timeout: float, **options: Any) -> AsyncEngine:

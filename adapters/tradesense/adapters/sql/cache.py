@@ -13,7 +13,7 @@ from sqlalchemy.types import Double, TypeEngine
 
 from tradesense.adapters.sql import _upsert
 from tradesense.adapters.sql._database import Database
-from tradesense.adapters.sql._finish import finish
+from tradesense.adapters.sql._fences import SqlFences
 from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._tables import leases
 from tradesense.adapters.sql.settings import SqlSettings
@@ -21,6 +21,7 @@ from tradesense.core.ambient import Random
 from tradesense.core.cache.models import Lease
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.errors import LocksUnavailable
+from tradesense.core.finishing import finish
 from tradesense.plugins.manifest import AdapterContext
 
 OWNER_BYTES = 16
@@ -152,6 +153,11 @@ def _key(lease: Lease) -> dict[str, Any]:
 def lock_provider(settings: SqlSettings, context: AdapterContext) -> SqlLockProvider:
     """The factory that the manifest names."""
     return SqlLockProvider(database_of(settings, context), random=context.random)
+
+
+def fences_of(settings: SqlSettings, context: AdapterContext) -> SqlFences:
+    """The factory of the fences."""
+    return SqlFences(database_of(settings, context))
 
 
 _: type[LockProvider] = SqlLockProvider

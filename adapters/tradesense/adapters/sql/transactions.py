@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from tradesense.adapters.sql._fences import guard
 from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql.settings import SqlSettings
-from tradesense.core.cache.models import Lease
 from tradesense.core.transactions import Transactions
 from tradesense.plugins.manifest import AdapterContext
 
@@ -23,10 +21,6 @@ class SqlTransactions(Room):
     def begin(self) -> AbstractAsyncContextManager[None]:
         """See :meth:`Transactions.begin`. A part that failed cannot be committed, even if its caller goes on."""
         return self._ready().begin()
-
-    async def guard(self, lease: Lease) -> None:
-        """Let this task's transaction happen only if no later holder of ``lease`` has written: see :func:`guard`."""
-        await guard(self._ready(), lease)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """See :meth:`Transactions.after_commit`."""

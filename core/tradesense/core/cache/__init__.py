@@ -4,7 +4,7 @@ from tradesense.core.cache.decorator import cached
 from tradesense.core.cache.models import Attempt, CacheStats, Lease, Limit, Verdict
 from tradesense.core.cache.named import NamedCache
 from tradesense.core.cache.options import EntryOptions
-from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider, RateLimiter
+from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, Fences, LockProvider, RateLimiter
 from tradesense.core.cache.refresh import Refresh
 from tradesense.core.cache.service import HybridCache
 
@@ -15,6 +15,7 @@ __all__ = (
     "CacheStore",
     "Compressor",
     "EntryOptions",
+    "Fences",
     "HybridCache",
     "Lease",
     "Limit",

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from tradesense.core.cache.models import Lease
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.errors import LeaseLost, LeaseTaken, Unavailable
+from tradesense.core.finishing import finish
 
 RENEWED_AT = 3
 """A lease is renewed when a third of its time has passed; a renewal that found no server is tried again sooner."""
@@ -94,11 +95,19 @@ class LeaseKeeper:
             lease = await self._locks.acquire(name, ttl, wait=wait)
             began = now()
             # When it was given is not known: renewed, it lasts from now at least.
-            if lease is not None and not await self._locks.renew(lease):
+            if lease is not None and not await self._renewed(lease):
                 lease = None
         if lease is None:
             raise LeaseTaken(f"another holds the lease {name!r}")
         return Held(lease, began + ttl)
+
+    async def _renewed(self, lease: Lease) -> bool:
+        """Whether a lease that was just taken is renewed. Where that is not known it is given back."""
+        try:
+            return await self._locks.renew(lease)
+        except BaseException:
+            await self._give_back(lease)
+            raise
 
     async def _keep(self, held: Held, body: _Body) -> None:
         """Renew until the lease is lost or this is cancelled."""
@@ -122,9 +131,9 @@ class LeaseKeeper:
         body.lost()
 
     async def _give_back(self, lease: Lease) -> None:
-        """A lease that cannot be given back ends by itself."""
+        """Give it back whoever is cancelled meanwhile. A lease that cannot be given back ends by itself."""
         with suppress(Unavailable):
-            await self._locks.release(lease)
+            await finish(self._locks.release(lease))
 
 
 class _Body:

@@ -100,6 +100,27 @@ class LockProvider(Protocol):
         ...
 
 
+class Fences(Protocol):
+    """Refuses the writes of a holder that has lost its lease, by the greatest fencing token that has come by.
+
+    It joins the transaction that writes: that of the :class:`~tradesense.core.transactions.Transactions` of the same
+    provider. Leases of any :class:`LockProvider` will do.
+    """
+
+    async def guard(self, lease: Lease) -> None:
+        """Let the rest of this task's transaction happen only if no later holder of ``lease`` has written.
+
+        Call it in the transaction that writes, before the write. The writes of two holders are one after the other,
+        and the earlier token is never the later write. A transaction that is rolled back leaves the fence where it
+        was; one that was refused can only be rolled back, whatever its caller goes on to do.
+
+        :raises LeaseLost: a later holder was here.
+        :raises DatabaseUnavailable: no transaction of this task is open, or the fence cannot be read.
+        :raises AdapterClosed: before opening and after closing.
+        """
+        ...
+
+
 class RateLimiter(Protocol):
     """Counts attempts exactly, over all processes that share the adapter."""
 

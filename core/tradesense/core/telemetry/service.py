@@ -19,6 +19,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Status
     checks: tuple[Health, ...]
+    meanings: tuple[Status, ...]
+    """What the state of each check means for the whole, in their order: of what is not essential an outage degrades."""
 
 
 class HealthService:
@@ -30,9 +32,9 @@ class HealthService:
     async def report(self) -> Report:
         """Ask all checks; one that does not answer in two seconds is down."""
         found = tuple(await asyncio.gather(*(self._ask(check) for check in self._checks)))
-        meanings = set(map(_meaning, self._checks, found))
+        meanings = tuple(map(_meaning, self._checks, found))
         worst = next((status for status in (Status.DOWN, Status.DEGRADED) if status in meanings), Status.UP)
-        return Report(status=worst, checks=found)
+        return Report(status=worst, checks=found, meanings=meanings)
 
     @staticmethod
     async def _ask(check: HealthCheck) -> Health:

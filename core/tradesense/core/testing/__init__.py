@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tradesense.core.testing.cache import (
         BackplaneContract,
         CacheStoreContract,
+        FencesContract,
         LockProviderContract,
         RateLimiterContract,
     )
@@ -72,7 +73,13 @@ _HOMES = {
     ),
     "audit": ("AuditLogContract",),
     "base": ("Contract", "Joined", "Make", "eventually", "every", "fresh", "joined", "opened", "requires", "together"),
-    "cache": ("BackplaneContract", "CacheStoreContract", "LockProviderContract", "RateLimiterContract"),
+    "cache": (
+        "BackplaneContract",
+        "CacheStoreContract",
+        "FencesContract",
+        "LockProviderContract",
+        "RateLimiterContract",
+    ),
     "checks": ("Advance", "ManualClock"),
     "config": ("SettingsStoreContract",),
     "flags": ("ExposureSinkContract", "FlagStoreContract"),
@@ -115,6 +122,7 @@ __all__ = (
     "EndedSpan",
     "ErrorReporterContract",
     "ExposureSinkContract",
+    "FencesContract",
     "FlagStoreContract",
     "HealthCheckContract",
     "IdentityProviderContract",

@@ -94,9 +94,9 @@ class Examination:
             self.fault("start", error)
 
     def _report(self, report: Report) -> None:
-        words = {Status.UP: "ok", Status.DEGRADED: "warning", Status.DOWN: "wrong"}
-        for one in report.checks:
-            self.note(f"health of {one.name}", words[one.status], one.detail)
+        words = {Status.UP: "ok", Status.DEGRADED: "degraded", Status.DOWN: "wrong"}
+        for one, meaning in zip(report.checks, report.meanings, strict=True):
+            self.note(f"health of {one.name}", words[meaning], one.detail)
         if report.status is Status.DOWN:
             self._fail(UNAVAILABLE)
 

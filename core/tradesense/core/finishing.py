@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def finish(work: Coroutine[Any, Any, T]) -> T:
+async def finish(work: Awaitable[T]) -> T:
     """Run ``work`` to its end. A cancellation that comes meanwhile goes on afterwards, in place of the result."""
     task = asyncio.ensure_future(work)
     interruption: asyncio.CancelledError | None = None
