@@ -23,8 +23,9 @@ def check_url(url: Secret, *, key: str, schemes: Collection[str], form: str) -> 
     try:
         parts = urlsplit(url.reveal())
         _ = parts.port
-    except ValueError as error:  # of its text nothing is told: it may quote the address
-        raise ConfigurationError("it is not an address that can be read", origin=key, mend=mend) from error
+    except ValueError:
+        # Its text may quote the part that could not be read, which may be the password: it is not even the cause.
+        raise ConfigurationError("it is not an address that can be read", origin=key, mend=mend) from None
     if parts.scheme not in {*schemes, REFERENCE}:
         named = f"{parts.scheme!r} is no scheme of it" if "://" in url.reveal() else "it has no scheme"
         raise ConfigurationError(named, origin=key, mend=mend)

@@ -20,7 +20,7 @@ from tradesense.adapters.sql._errors import DRIVER_ERRORS, translated
 from tradesense.adapters.sql._pool import measure, replace_lost
 from tradesense.adapters.sql._query import Compiled, Query, Row
 from tradesense.adapters.sql._replica import Replica
-from tradesense.adapters.sql._url import ORIGIN
+from tradesense.adapters.sql._turns import Turns
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
 from tradesense.core.finishing import finish
@@ -52,7 +52,7 @@ class Database:
         self._committing: AsyncEngine | None = None
         self._users = 0
         self._opening = asyncio.Lock()
-        self._turns = asyncio.Lock() if backend.one_writer else None
+        self._turns = Turns(backend, settings.busy_timeout)
         self._ambient: ContextVar[Ambient | None] = ContextVar("transaction", default=None)
         self._compiled: dict[Query, Compiled] = {}
 
@@ -139,7 +139,7 @@ class Database:
         with translated(self.place, unavailable):
             ambient = None if alone else self._joined()
             if ambient is None:
-                async with self._turn() as patience:
+                async with self._turns.turn() as patience:
                     connection = await connected(self._opened(self._committing))
                     try:
                         await self._backend.wait_for(connection, patience)
@@ -210,7 +210,7 @@ class Database:
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
         """A new transaction. Only what happens here is translated, not what the body raises."""
-        async with self._turn() as patience:
+        async with self._turns.turn() as patience:
             with translated(self.place):
                 connection = await connected(self._opened())
             try:
@@ -227,32 +227,6 @@ class Database:
     def _wrote(self) -> None:
         if self.replica is not None:
             self.replica.wrote()
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[float]:
-        """This task's turn to write, where the database takes one writer at a time.
-
-        Yields how many seconds are left to wait for writers of other processes: both waits together are one.
-        """
-        patience = self._settings.busy_timeout
-        if self._turns is None:
-            yield patience
-            return
-        now = asyncio.get_running_loop().time
-        began = now()
-        try:
-            async with asyncio.timeout(patience):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise DatabaseUnavailable(
-                f"{self.place}: database is locked by another writer of this process",
-                origin=ORIGIN,
-                mend="let it finish, or raise database.busy_timeout",
-            ) from error
-        try:
-            yield max(0.0, patience - (now() - began))
-        finally:
-            self._turns.release()
 
     def _joined(self) -> Ambient | None:
         """The transaction of this very task; tasks started inside inherit the variable, not the transaction."""
