@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import StatementError
 
 from sqldatabases import platform, sql
-from tradesense.adapters.sql import _sessions, audit, config, flags, secrets
+from tradesense.adapters.sql import _secrets, _sessions, audit, config, flags
 from tradesense.adapters.sql._tables import sessions
 from tradesense.core.audit.models import WORKER, Actor, AuditEntry, AuditQuery
 from tradesense.core.audit.ports import AuditLog
@@ -23,7 +23,7 @@ from tradesense.core.transactions import Transactions
 HOT = {
     "a session by its token": (_sessions.BY_TOKEN, {"token_hash": b"x"}),
     "a session by its id": (_sessions.BY_ID, {"id": "x"}),
-    "a secret": (secrets.CURRENT, {"path": "x"}),
+    "a secret": (_secrets.CURRENT, {"path": "x", "now": datetime(2030, 1, 1, tzinfo=UTC)}),
     "a flag": (flags.ONE, {"key": "x"}),
     "a setting": (config.ONE, {"key": "x"}),
     "the audit trail of a subject": (

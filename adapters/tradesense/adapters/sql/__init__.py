@@ -26,6 +26,12 @@ _SECRETS = _JOINING | {
     Capability.CAS,
     Capability.VERSIONS,
     Capability.ROTATION,
+    Capability.AUTHORS,
+    Capability.UNDELETE,
+    Capability.ERASE,
+    Capability.METADATA,
+    Capability.RETENTION,
+    Capability.ENVELOPES,
     Capability.BINARY,
 }
 

@@ -98,7 +98,11 @@ secrets = Table(
     Column("current_version", Integer, nullable=False),
     Column("pending_version", Integer),
     Column("latest_version", Integer, nullable=False),
+    # That of the current version; in the future where it will be deleted by age.
     Column("deleted_at", UtcDateTime),
+    Column("custom", Text, nullable=False, server_default="{}"),
+    Column("max_versions", Integer, nullable=False, server_default="0"),
+    Column("delete_after", BigInteger, nullable=False, server_default="0"),  # milliseconds
 )
 
 secret_versions = Table(
@@ -109,6 +113,10 @@ secret_versions = Table(
     Column("envelope", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("state", Text, nullable=False),
+    Column("created_by", Text, nullable=False, server_default=""),
+    Column("deleted_at", UtcDateTime),
+    # The key that wraps the data key, as the envelope says it; empty where the envelope was destroyed.
+    Column("key_id", CodePoints, nullable=False, server_default="", index=True),
 )
 
 flags = Table(

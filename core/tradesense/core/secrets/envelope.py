@@ -50,16 +50,20 @@ class Sealer:
         ciphertext = self._aead.seal(data_key, nonce, value.reveal_bytes(), associated)
         return msgspec.msgpack.encode(Envelope(FORMAT, wrapped.key_id, wrapped.blob, nonce, ciphertext))
 
+    async def current_key(self) -> str:
+        """The id of the key that wraps now.
+
+        :raises SecretStoreUnavailable: the key provider did not answer.
+        """
+        return (await self._keys.wrap(self._random.bytes(DATA_KEY_BYTES), {"namespace": self._namespace})).key_id
+
     async def open(self, path: str, version: int, blob: bytes) -> Secret:
         """Decrypt an envelope that was sealed for this path and version.
 
         :raises DecryptionFailed: it was not, or it was changed, or its key is another's.
         :raises SecretStoreUnavailable: the key provider did not answer.
         """
-        try:
-            envelope = msgspec.msgpack.decode(blob, type=Envelope)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise DecryptionFailed(f"the envelope of {path!r} version {version} is malformed") from error
+        envelope = _decoded(blob, f"the envelope of {path!r} version {version}")
         if envelope.format != FORMAT:
             raise DecryptionFailed(
                 f"the envelope of {path!r} version {version} has format {envelope.format}, this release reads {FORMAT}",
@@ -75,3 +79,18 @@ class Sealer:
 
     def _associated(self, path: str, version: int, key_id: str) -> bytes:
         return msgspec.msgpack.encode((self._namespace, path, version, key_id, FORMAT))
+
+
+def key_of(blob: bytes) -> str:
+    """The id of the key that wraps an envelope's data key.
+
+    :raises DecryptionFailed: it is no envelope.
+    """
+    return _decoded(blob, "an envelope").key_id
+
+
+def _decoded(blob: bytes, what: str) -> Envelope:
+    try:
+        return msgspec.msgpack.decode(blob, type=Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DecryptionFailed(f"{what} is malformed") from error

@@ -248,12 +248,13 @@ class EnvelopeStore(SecretStore, Protocol):
         ...
 
     async def rewrap(self, *, limit: int = 100) -> int:
-        """Wrap up to ``limit`` data keys anew that are not under the current key, and return how many; 0 when done.
+        """Seal up to ``limit`` envelopes anew that are not under the current key, and return how many; 0 when done.
 
-        Each envelope is changed at once or not at all, so that it can be read at every moment and an interrupted
-        rewrapping goes on where it was. Values are not decrypted.
+        The key's id is part of what an envelope authenticates: each gets a new data key and a new nonce as well. It
+        is changed at once or not at all, so that it can be read at every moment and an interrupted rewrapping goes on
+        where it was.
 
-        :raises DecryptionFailed: an envelope does not unwrap; those before it are done.
+        :raises DecryptionFailed: an envelope does not open; none of this call is changed.
         """
         ...
 
