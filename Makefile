@@ -60,7 +60,7 @@ soak: .venv/.dev ## the experiments that take longer than a minute, whole
 
 .venv/.run: .venv/.made $(PINNED)
 	@echo "installing what a server needs"
-	$(INSTALL) -e '.[server,redis,vault]'
+	$(INSTALL) -e '.[server,redis,zstd,vault]'
 	@touch $@
 
 .venv/.dev: .venv/.made $(PINNED)

@@ -126,7 +126,10 @@ def test_a_taken_address_is_told_to_operators(cli):
 def test_the_cache_says_who_keeps_it_and_forgets(cli, read):
     assert read("cache", "stats")["provider"] == "memory"
     assert read("cache", "invalidate", "--key", "a", "--key", "b") == {"removed": 0}
+    assert read("cache", "invalidate", "--tag", "red", "--key", "a") == {"removed": 0}
+    assert read("cache", "stats")["backend_up"] is True
     assert cli("cache", "invalidate").exit_code == 2
+    assert cli("cache", "invalidate", "--tag", "a\n").exit_code == 1
     assert cli("cache", "invalidate", "--key", "").exit_code == 1
 
 

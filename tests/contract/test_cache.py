@@ -11,11 +11,12 @@ import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.adapters.redis import _client as redis
-from tradesense.core.cache import Backplane, CacheStore, Fences, LockProvider, RateLimiter
+from tradesense.core.cache import Backplane, CacheStore, Compressor, Fences, LockProvider, RateLimiter
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import (
     BackplaneContract,
     CacheStoreContract,
+    CompressorContract,
     FencesContract,
     LockProviderContract,
     ManualClock,
@@ -54,6 +55,22 @@ class TestMemoryLocks(Memory, LockProviderContract):
 
 class TestMemoryLimiter(Memory, RateLimiterContract):
     capabilities = contracted.manifest("memory", RateLimiter).capabilities
+
+
+class TestZlib(CompressorContract):
+    capabilities = contracted.manifest("local", Compressor).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("local", Compressor), contracted.context())
+
+
+class TestZstd(CompressorContract):
+    capabilities = contracted.manifest("zstd", Compressor).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("zstd", Compressor), contracted.context())
 
 
 class TestMemoryCacheInRealTime(CacheStoreContract):

@@ -17,6 +17,7 @@ NOTHING = {"memory", "null"}
 REAL = {
     "Aead": "local",
     "Clock": "system",
+    "Compressor": "zlib",
     "Ids": "system",
     "KeyEncryption": "local",
     "PasswordHasher": "argon2",

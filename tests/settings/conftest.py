@@ -80,6 +80,7 @@ _OFFERED: dict[str, tuple[str, ...]] = {
     "cache.backplane": ("memory", "redis"),
     "cache.locks": ("memory", "redis", "sql"),
     "cache.limiter": ("memory", "redis"),
+    "cache.compressor": ("zlib",),
     "flags.provider": ("memory", "sql"),
     "flags.exposures": ("memory", "sql"),
     "config.provider": ("memory", "sql"),

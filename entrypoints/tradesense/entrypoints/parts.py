@@ -106,6 +106,7 @@ def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, te
         telemetry=telemetry,
         near=Near(max_entries=wanted.near_entries, max_bytes=wanted.near_bytes),
         near_ttl=wanted.near_ttl,
+        compressor=chosen(adapters, settings, "cache.compressor"),
         compress_over=wanted.compress_over,
         options=wanted.options,
         named=wanted.named,

@@ -119,6 +119,8 @@ class CacheSettings(Section, frozen=True, kw_only=True):
     """Entries that a process keeps copies of."""
     near_bytes: Annotated[int, Meta(ge=65_536)] = 67_108_864
     """Bytes that these copies take together."""
+    compressor: str = "zlib"
+    """The ``Compressor`` of large values in the shared store. What another one has packed is a miss, but for zlib."""
     compress_over: Annotated[int, Meta(ge=64)] = 4_096
     """Bytes from which on a value is compressed in the shared store."""
     recovery_entries: Positive = 10_000

@@ -1,10 +1,11 @@
-"""Encryption in this process: the cipher, and a key-encryption key that stands in the settings."""
+"""What needs no other machine: the cipher, a key-encryption key that stands in the settings, and compression."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from tradesense.adapters.local.settings import LocalKeySettings
+from tradesense.core.cache.ports import Compressor
 from tradesense.core.secrets.ports import Aead, KeyEncryption
 from tradesense.plugins import Adapter, Requirement, hookimpl
 
@@ -22,6 +23,12 @@ def tradesense_adapters() -> Iterable[Adapter]:
             summary="Wraps data keys with a key from the settings",
             settings=LocalKeySettings,
             requires=_CRYPTOGRAPHY,
+        ),
+        Adapter(
+            port=Compressor,
+            name="zlib",
+            factory="tradesense.adapters.local.cache:compressor",
+            summary="zlib, which comes with Python",
         ),
         Adapter(
             port=Aead,

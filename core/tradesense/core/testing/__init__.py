@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tradesense.core.testing.cache import (
         BackplaneContract,
         CacheStoreContract,
+        CompressorContract,
         FencesContract,
         LockProviderContract,
         RateLimiterContract,
@@ -76,6 +77,7 @@ _HOMES = {
     "cache": (
         "BackplaneContract",
         "CacheStoreContract",
+        "CompressorContract",
         "FencesContract",
         "LockProviderContract",
         "RateLimiterContract",
@@ -118,6 +120,7 @@ __all__ = (
     "BreachedPasswordsContract",
     "CacheStoreContract",
     "ClockContract",
+    "CompressorContract",
     "Contract",
     "EndedSpan",
     "ErrorReporterContract",
