@@ -15,7 +15,6 @@ from dependency_injector import containers
 from dependency_injector.providers import Dependency, Singleton
 
 from tradesense.core.ambient import Clock
-from tradesense.core.audit.service import AuditTrail
 from tradesense.core.cache.coordination import Coordination
 from tradesense.core.cache.ports import Fences
 from tradesense.core.config.service import RuntimeSettings
@@ -51,7 +50,7 @@ class Platform(containers.DeclarativeContainer):
     transactions = chosen("audit.provider", Transactions)
     chain = Singleton(parts.audit_chain, adapters, settings)
     log = Singleton(parts.audit_log, adapters, settings, chain)
-    trail = Singleton(AuditTrail, log=log, chain=chain, transactions=transactions)
+    trail = Singleton(parts.audit_trail, adapters, log=log, chain=chain, transactions=transactions)
 
     secrets = Singleton(Secrets, provider=Singleton(parts.secrets_provider, adapters, settings), trail=trail)
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")

@@ -12,7 +12,9 @@ from dependency_injector.providers import Singleton
 
 from tradesense.core.ambient import Random
 from tradesense.core.audit.chain import AuditChain
+from tradesense.core.audit.health import TrailHealth
 from tradesense.core.audit.ports import AuditLog
+from tradesense.core.audit.service import AuditTrail
 from tradesense.core.cache.limits import Throttle
 from tradesense.core.cache.near import Near
 from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter
@@ -27,6 +29,7 @@ from tradesense.core.secrets.service import Provider
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut
+from tradesense.core.transactions import Transactions
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.plugins.manager import Plugins
 from tradesense.settings.references import places, references, substituted
@@ -91,6 +94,13 @@ def csrf_tokens(adapters: Adapters, settings: Settings) -> CsrfTokens:
     return CsrfTokens(
         key=key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random), random=adapters.random
     )
+
+
+def audit_trail(adapters: Adapters, *, log: AuditLog, chain: AuditChain, transactions: Transactions) -> AuditTrail:
+    """The trail over the chosen log, watched by `/health`."""
+    trail = AuditTrail(log=log, chain=chain, transactions=transactions)
+    adapters.context.watch(TrailHealth(trail))
+    return trail
 
 
 def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, telemetry: FanOut) -> HybridCache:

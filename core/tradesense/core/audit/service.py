@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tradesense.core.audit import verification
 from tradesense.core.audit.chain import AuditChain, head_of
-from tradesense.core.audit.models import Actor, AuditEntry, AuditHead, AuditQuery, AuditRecord, Outcome, Verification
+from tradesense.core.audit.models import (
+    WORKER,
+    Actor,
+    AuditEntry,
+    AuditHead,
+    AuditQuery,
+    AuditRecord,
+    Outcome,
+    Verification,
+)
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.errors import AuditChainBroken, Denied, TradeSenseError
+from tradesense.core.errors import AuditChainBroken, AuditUnavailable, Denied, TradeSenseError
 from tradesense.core.paging import Page
 from tradesense.core.transactions import Transactions
 
@@ -41,6 +50,10 @@ class Event:
         )
 
 
+class _Undone(Exception):
+    """Rolls a transaction back that was only to be tried."""
+
+
 class AuditTrail:
     """Records events and verifies the record."""
 
@@ -48,13 +61,33 @@ class AuditTrail:
         self._log = log
         self._chain = chain
         self._transactions = transactions
+        self.refused = False
+        """Whether the last record could not be written."""
+
+    async def _record(self, entry: AuditEntry) -> None:
+        try:
+            await self._log.append(entry)
+        except AuditUnavailable:
+            self.refused = True
+            raise
+        self.refused = False
+
+    async def probe(self) -> None:
+        """Try whether a record could be written, and leave none behind.
+
+        :raises AuditUnavailable: it could not.
+        """
+        with suppress(_Undone):
+            async with self._transactions.begin():
+                await self._record(AuditEntry(action="audit.probe", subject="audit", actor=WORKER))
+                raise _Undone
 
     async def note(self, event: Event, outcome: Outcome = Outcome.SUCCEEDED) -> None:
         """Record something that changes nothing, such as a read or a refusal.
 
         :raises AuditUnavailable: it could not be recorded; the caller must refuse as well.
         """
-        await self._log.append(event.entry(outcome))
+        await self._record(event.entry(outcome))
 
     @asynccontextmanager
     async def change(self, event: Event, *, joined: bool) -> AsyncGenerator[Event]:
@@ -78,22 +111,22 @@ class AuditTrail:
             async with self._transactions.begin():
                 yield
                 if not event.unchanged:
-                    await self._log.append(event.entry(Outcome.SUCCEEDED))
+                    await self._record(event.entry(Outcome.SUCCEEDED))
         except Denied:
             # The rolled-back transaction took the row with it; the refusal itself is worth one.
-            await self._log.append(event.entry(Outcome.DENIED))
+            await self._record(event.entry(Outcome.DENIED))
             raise
 
     @asynccontextmanager
     async def _bracketed(self, event: Event) -> AsyncGenerator[None]:
-        await self._log.append(event.entry(Outcome.ATTEMPTED))
+        await self._record(event.entry(Outcome.ATTEMPTED))
         try:
             yield
         except TradeSenseError as error:
             event.detail["error"] = error.code
-            await self._log.append(event.entry(Outcome.DENIED if isinstance(error, Denied) else Outcome.FAILED))
+            await self._record(event.entry(Outcome.DENIED if isinstance(error, Denied) else Outcome.FAILED))
             raise
-        await self._log.append(event.entry(Outcome.SUCCEEDED))
+        await self._record(event.entry(Outcome.SUCCEEDED))
 
     async def read(
         self,
