@@ -10,7 +10,7 @@ import pytest
 
 from tradesense.core.cache.ports import CacheStore
 from tradesense.entrypoints.adapters import Adapters
-from tradesense.entrypoints.bench import cache_operations
+from tradesense.entrypoints.bench.cache import operations
 from tradesense.plugins.manager import load as load_plugins
 from tradesense.settings.load import load as load_settings
 
@@ -36,5 +36,5 @@ def cache(request, valkey_url, tmp_path):
 def test_cache(benchmark, cache, name):
     loop, store = cache
     benchmark.group = f"cache: {name}"
-    operation = loop.run_until_complete(cache_operations(store))[name]
+    operation = loop.run_until_complete(operations(store))[name]
     benchmark(lambda: loop.run_until_complete(operation(1)))

@@ -12,7 +12,7 @@ from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints import parts
 from tradesense.entrypoints.adapters import Adapters
-from tradesense.entrypoints.bench import secrets_operations
+from tradesense.entrypoints.bench.secrets import operations
 from tradesense.entrypoints.database import upgrade_database
 from tradesense.plugins.manager import load as load_plugins
 from tradesense.settings.load import load as load_settings
@@ -50,7 +50,7 @@ def store(request, openbao, tmp_path):
 def test_secrets(benchmark, store, name):
     loop, chosen, capabilities = store
     benchmark.group = f"secrets: {name}"
-    operation = loop.run_until_complete(secrets_operations(chosen, capabilities))[name]
+    operation = loop.run_until_complete(operations(chosen, capabilities))[name]
     benchmark(lambda: loop.run_until_complete(operation(1)))
 
 

@@ -167,7 +167,7 @@ def test_the_schema_is_told_and_brought_up(bare, place: Path):
 
 
 def test_a_benchmark_prints_a_row_for_each_operation(bare, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tradesense.entrypoints.bench.SECONDS", 0.01)
+    monkeypatch.setattr("tradesense.entrypoints.bench.measuring.SECONDS", 0.01)
     done = bare("bench", "cache", "--adapters", "memory")
     assert done.exit_code == 0, done.output
     assert "get hit" in done.stdout
@@ -175,3 +175,29 @@ def test_a_benchmark_prints_a_row_for_each_operation(bare, monkeypatch: pytest.M
     assert bare("bench", "cache", "--adapters", "nosuch").exit_code == 78
     assert bare("bench", "cache", "--adapters", ",").exit_code == 2
     assert bare("bench", "fish").exit_code == 2
+
+
+def test_a_benchmark_of_a_server_that_the_settings_do_not_name_says_so(bare):
+    done = bare("bench", "cache", "--adapters", "redis")
+    assert done.exit_code == 78
+    assert "REDIS_URL" in done.stderr
+
+
+def test_a_benchmark_reports_on_a_page(bare, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setattr("tradesense.entrypoints.bench.measuring.SECONDS", 0.01)
+    monkeypatch.setattr("tradesense.entrypoints.bench.zipf.READS", 2_000)
+    report = tmp_path / "out.html"
+    done = bare("bench", "cache", "--adapters", "memory,hybrid", "--report", str(report), "--seed", "7")
+    assert done.exit_code == 0, done.output
+    page = report.read_text()
+    assert page.count("<svg") == 14
+    assert "<dt>seed of the load</dt><dd>7</dd>" in page
+    assert "Hit rate under a Zipf load" in page
+
+
+def test_a_benchmark_of_secrets_reports_without_hit_rates(bare, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setattr("tradesense.entrypoints.bench.measuring.SECONDS", 0.01)
+    report = tmp_path / "out.html"
+    done = bare("bench", "secrets", "--adapters", "memory", "--report", str(report))
+    assert done.exit_code == 0, done.output
+    assert "Hit rate" not in report.read_text()
