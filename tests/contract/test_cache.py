@@ -11,7 +11,7 @@ import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.adapters.redis import _client as redis
-from tradesense.core.cache import Backplane, CacheStore, Compressor, Fences, LockProvider, RateLimiter
+from tradesense.core.cache import Backplane, CacheStore, Compressor, Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import (
     BackplaneContract,
@@ -21,6 +21,7 @@ from tradesense.core.testing import (
     LockProviderContract,
     ManualClock,
     RateLimiterContract,
+    TopicsContract,
 )
 
 
@@ -71,6 +72,10 @@ class TestZstd(CompressorContract):
     @pytest.fixture
     def adapter(self):
         return lambda: contracted.build(contracted.manifest("zstd", Compressor), contracted.context())
+
+
+class TestMemoryTopics(Memory, TopicsContract):
+    capabilities = contracted.manifest("memory", Topics).capabilities
 
 
 class TestMemoryCacheInRealTime(CacheStoreContract):
@@ -129,6 +134,10 @@ class TestRedisBackplane(OnValkey, BackplaneContract):
     capabilities = contracted.manifest("redis", Backplane).capabilities
 
 
+class TestRedisTopics(OnValkey, TopicsContract):
+    capabilities = contracted.manifest("redis", Topics).capabilities
+
+
 class TestRedisLocks(OnValkey, LockProviderContract):
     capabilities = contracted.manifest("redis", LockProvider).capabilities
 
@@ -163,6 +172,10 @@ class TestLocksOnRedisEight(OnRedisEight, LockProviderContract):
 
 class TestLimiterOnRedisEight(OnRedisEight, RateLimiterContract):
     capabilities = contracted.manifest("redis", RateLimiter).capabilities
+
+
+class TestTopicsOnRedisEight(OnRedisEight, TopicsContract):
+    capabilities = contracted.manifest("redis", Topics).capabilities
 
 
 class TestSqlLocksOnSqlite(OnSqlite, LockProviderContract):

@@ -115,5 +115,6 @@ async def test_the_adapters_of_one_context_share_their_connections_and_one_healt
 
 def test_the_manifests_point_at_factories() -> None:
     adapters = list(tradesense_adapters())
-    assert {adapter.port.__name__ for adapter in adapters} == {"CacheStore", "Backplane", "LockProvider", "RateLimiter"}
+    ports = {adapter.port.__name__ for adapter in adapters}
+    assert ports == {"CacheStore", "Backplane", "Topics", "LockProvider", "RateLimiter"}
     assert {adapter.settings_section for adapter in adapters} == {"redis"}

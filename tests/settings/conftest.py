@@ -81,6 +81,7 @@ _OFFERED: dict[str, tuple[str, ...]] = {
     "cache.locks": ("memory", "redis", "sql"),
     "cache.limiter": ("memory", "redis"),
     "cache.compressor": ("zlib",),
+    "cache.topics": ("memory", "redis"),
     "flags.provider": ("memory", "sql"),
     "flags.exposures": ("memory", "sql"),
     "config.provider": ("memory", "sql"),

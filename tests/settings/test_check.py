@@ -151,7 +151,7 @@ def test_mail_that_is_printed_is_a_warning(loads, production):
     assert "not sent" in problems["identity.messenger"].message
 
 
-BY_PROCESS = {"cache.provider", "cache.locks", "cache.limiter", "jobs.provider"}
+BY_PROCESS = {"cache.provider", "cache.locks", "cache.limiter", "cache.topics", "jobs.provider"}
 """What breaks a promise when each of several processes has its own."""
 
 

@@ -6,7 +6,7 @@ import pytest
 def test_redis_url_brings_all_that_processes_share(loads):
     settings = loads(REDIS_URL="redis://127.0.0.1:6379/0").settings
     cache = settings.cache
-    assert {cache.provider, cache.backplane, cache.locks, cache.limiter} == {"redis"}
+    assert {cache.provider, cache.backplane, cache.locks, cache.limiter, cache.topics} == {"redis"}
     assert (settings.jobs.provider, settings.jobs.embedded) == ("taskiq", False)
     assert settings.adapters["redis"]["url"].reveal() == "redis://127.0.0.1:6379/0"
 

@@ -48,3 +48,7 @@ class Capability(StrEnum):
     """Its signatures are verified with public keys, published as a JWK set (RFC 7517)."""
     DEDUPLICATION = "deduplication"
     """Two jobs with one key are enqueued once."""
+    GROUPS = "groups"
+    """Messages of a topic are shared out within consumer groups: the adapter is a ``TopicGroups``."""
+    DEAD_LETTERS = "dead-letters"
+    """What a group could not do is kept aside: the adapter is a ``DeadLetters``."""

@@ -17,6 +17,9 @@
     │   ├── InvalidCacheKey
     │   ├── CacheValueTooLarge
     │   ├── InvalidCacheValue
+    │   ├── InvalidTopic
+    │   ├── InvalidEvent
+    │   ├── EventTooLarge
     │   ├── InvalidFlag
     │   ├── InvalidSetting
     │   ├── InvalidEmail
@@ -52,6 +55,8 @@
     │   ├── CacheUnavailable
     │   ├── CacheFactoryTimedOut
     │   ├── BackplaneUnavailable
+    │   ├── TopicsUnavailable
+    │   ├── ListenerDropped           carries why
     │   ├── LocksUnavailable
     │   ├── LimiterUnavailable
     │   ├── JobQueueUnavailable
@@ -228,6 +233,27 @@ class InvalidCacheValue(InvalidInput):
 
     code = "invalid-cache-value"
     title = "The cache value cannot be stored"
+
+
+class InvalidTopic(InvalidInput):
+    """A topic, consumer group or position whose form is not theirs."""
+
+    code = "invalid-topic"
+    title = "The topic is not valid"
+
+
+class InvalidEvent(InvalidInput):
+    """An event that CloudEvents 1.0 does not allow; the message names the attribute."""
+
+    code = "invalid-event"
+    title = "The event is not valid"
+
+
+class EventTooLarge(InvalidInput):
+    """An event above the size that every intermediary of CloudEvents must forward."""
+
+    code = "event-too-large"
+    title = "The event is too large"
 
 
 class InvalidFlag(InvalidInput):
@@ -484,6 +510,24 @@ class BackplaneUnavailable(Unavailable):
 
     code = "backplane-unavailable"
     title = "The backplane is unavailable"
+
+
+class TopicsUnavailable(Unavailable):
+    """The server of the topics did not answer; the message was not, or may not have been, taken."""
+
+    code = "topics-unavailable"
+    title = "The topics are unavailable"
+
+
+class ListenerDropped(Unavailable):
+    """A listener's stream was ended from this side; it may listen again where it stopped."""
+
+    code = "listener-dropped"
+    title = "The stream has ended"
+
+    def __init__(self, reason: Literal["slow", "closing"], detail: str) -> None:
+        super().__init__(detail, mend="listen again from the last position")
+        self.reason = reason
 
 
 class LocksUnavailable(Unavailable):

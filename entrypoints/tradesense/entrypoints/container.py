@@ -56,6 +56,7 @@ class Platform(containers.DeclarativeContainer):
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")
     fences = chosen("audit.provider", Fences)
     coordination = Singleton(Coordination, locks=locks, fences=fences, random=random)
+    topics = chosen("cache.topics")
     cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
     outbox = chosen("jobs.outbox")

@@ -9,7 +9,7 @@ from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.audit.service import AuditTrail
 from tradesense.core.cache.coordination import Coordination
 from tradesense.core.cache.limits import Throttle
-from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter
+from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.config.service import RuntimeSettings
 from tradesense.core.flags.ports import ExposureSink
@@ -56,6 +56,7 @@ class Services:
     coordination: Coordination
     limiter: RateLimiter
     throttle: Throttle
+    topics: Topics
     flags: Flags
     exposures: ExposureSink
     config: RuntimeSettings

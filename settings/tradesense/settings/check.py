@@ -120,6 +120,7 @@ _EACH_ITS_OWN: Mapping[str, str] = {
     "cache.limiter": "counts for itself, so that together they allow as many times the limit",
     "cache.locks": "grants the same lease, so that what one may do is done by several",
     "cache.provider": "keeps its own values, so that a change by one is not seen by the others",
+    "cache.topics": "has its own topics, so that what is published by one is not seen by those who listen at another",
     "flags.provider": "has its own flags",
     "config.provider": "has its own settings",
     "identity.provider": "has its own accounts and sessions",

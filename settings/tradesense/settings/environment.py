@@ -40,6 +40,7 @@ IMPLIED_BY_REDIS: Mapping[str, object] = {
     "cache.backplane": "redis",
     "cache.locks": "redis",
     "cache.limiter": "redis",
+    "cache.topics": "redis",
     "jobs.provider": "taskiq",
     "jobs.embedded": False,
 }

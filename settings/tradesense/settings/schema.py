@@ -113,6 +113,8 @@ class CacheSettings(Section, frozen=True, kw_only=True):
     """The ``LockProvider``."""
     limiter: str = "memory"
     """The ``RateLimiter``."""
+    topics: str = "memory"
+    """Who keeps what is published on topics: a ``Topics``."""
     near_ttl: Annotated[float, Meta(gt=0, le=60)] = 1.0
     """Seconds that a process serves its own copy without asking."""
     near_entries: Positive = 10_000

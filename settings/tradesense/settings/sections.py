@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider, RateLimiter
+from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider, RateLimiter, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import Problem, SettingsInvalid, UnknownProvider
@@ -42,6 +42,7 @@ CHOICES: Mapping[str, type[Any]] = {
     "cache.locks": LockProvider,
     "cache.limiter": RateLimiter,
     "cache.compressor": Compressor,
+    "cache.topics": Topics,
     "flags.provider": FlagStore,
     "flags.exposures": ExposureSink,
     "config.provider": SettingsStore,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tradesense.adapters.memory.settings import MemoryCacheSettings, MemoryIdentitySettings, MemoryJobsSettings
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvider, RateLimiter
+from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.flags.ports import ExposureSink, FlagStore
@@ -116,6 +116,13 @@ def _cache() -> Iterable[Adapter]:
         name="memory",
         factory=f"{_HERE}.cache:backplane",
         summary="Messages within one process",
+    )
+    yield Adapter(
+        port=Topics,
+        name="memory",
+        factory=f"{_HERE}.cache:topics",
+        summary="Topics with groups and dead letters within one process",
+        capabilities=frozenset({Capability.GROUPS, Capability.DEAD_LETTERS}),
     )
     yield Adapter(
         port=LockProvider,

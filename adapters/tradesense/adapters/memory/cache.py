@@ -1,4 +1,4 @@
-"""The cache room in memory: values, messages, leases and limits."""
+"""The cache room in memory: values, messages, topics, leases and limits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._limiter import MemoryLimiter
 from tradesense.adapters.memory._locks import MemoryLocks
 from tradesense.adapters.memory._state import MemoryState
+from tradesense.adapters.memory._topics import MemoryTopics
 from tradesense.adapters.memory.settings import MemoryCacheSettings
 from tradesense.core.ambient import Clock
 from tradesense.core.cache.ports import CacheStore
@@ -114,6 +115,11 @@ def limiter(settings: MemoryCacheSettings, context: AdapterContext) -> MemoryLim
     """The factory of the limits."""
     state = context.share(MemoryState, MemoryState)
     return MemoryLimiter(state, clock=context.clock, max_limits=settings.max_limits)
+
+
+def topics(_: NoSettings, context: AdapterContext) -> MemoryTopics:
+    """The factory of the topics."""
+    return MemoryTopics(context.share(MemoryState, MemoryState), clock=context.clock)
 
 
 _: type[CacheStore] = MemoryCache

@@ -1,4 +1,4 @@
-"""The cache, the backplane, leases and limits on Redis or Valkey: what several processes need to act as one.
+"""The cache, the backplane, topics, leases and limits on Redis or Valkey: what several processes need to act as one.
 
 The server may be Redis 7 or later, or Valkey. All keys begin with the ``prefix`` of the settings.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tradesense.adapters.redis.settings import RedisSettings
-from tradesense.core.cache.ports import Backplane, CacheStore, LockProvider, RateLimiter
+from tradesense.core.cache.ports import Backplane, CacheStore, LockProvider, RateLimiter, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.plugins import Adapter, Requirement, hookimpl
 
@@ -18,7 +18,7 @@ _SHARED = frozenset({Capability.SHARED, Capability.PERSISTENT})
 
 @hookimpl
 def tradesense_adapters() -> Iterable[Adapter]:
-    """The four ports of the cache room."""
+    """The five ports of the cache room."""
     return (
         Adapter(
             port=CacheStore,
@@ -38,6 +38,16 @@ def tradesense_adapters() -> Iterable[Adapter]:
             settings=RedisSettings,
             section="redis",
             capabilities=frozenset({Capability.SHARED}),
+            requires=_REDIS,
+        ),
+        Adapter(
+            port=Topics,
+            name="redis",
+            factory="tradesense.adapters.redis.cache:topics",
+            summary="Topics with groups and dead letters on streams of Redis or Valkey",
+            settings=RedisSettings,
+            section="redis",
+            capabilities=frozenset({Capability.SHARED, Capability.GROUPS, Capability.DEAD_LETTERS}),
             requires=_REDIS,
         ),
         Adapter(

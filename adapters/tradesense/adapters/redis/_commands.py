@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
+
+_Entry = tuple[bytes, dict[bytes, bytes]]
+"""Place and fields of an entry of a stream."""
 
 
 class Subscriber(Protocol):
@@ -55,6 +58,22 @@ class Client(Protocol):
 
     def pipeline(self, *, transaction: bool) -> Batch: ...
 
-    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: str | int) -> Any: ...
+    async def xadd(self, name: str, fields: Mapping[bytes, bytes], *, maxlen: int, approximate: bool) -> bytes: ...
 
-    async def eval(self, script: str, numkeys: int, *keys_and_args: str | int) -> Any: ...
+    async def xdel(self, name: str, *ids: str) -> int: ...
+
+    async def xrange(self, name: str, minimum: str, /, *, count: int) -> list[_Entry]: ...
+
+    async def xrevrange(self, name: str, *, count: int) -> list[_Entry]: ...
+
+    async def xread(
+        self, streams: Mapping[bytes, str], *, count: int, block: int | None
+    ) -> list[tuple[bytes, list[_Entry]]]: ...
+
+    async def xreadgroup(
+        self, groupname: str, consumername: str, streams: Mapping[str, str], *, count: int, block: int | None
+    ) -> list[tuple[bytes, list[_Entry]]]: ...
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: str | int | bytes) -> Any: ...
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: str | int | bytes) -> Any: ...

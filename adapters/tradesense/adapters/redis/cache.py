@@ -1,4 +1,4 @@
-"""Cached values on Redis or Valkey, and the factories of this provider's four ports."""
+"""Cached values on Redis or Valkey, and the factories of this provider's five ports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tradesense.adapters.redis._client import RedisAdapter, RedisClients, millis
 from tradesense.adapters.redis._commands import Client
 from tradesense.adapters.redis._limiter import RedisLimiter
 from tradesense.adapters.redis._locks import RedisLocks
+from tradesense.adapters.redis._topics import RedisTopics
 from tradesense.adapters.redis.settings import RedisSettings
 from tradesense.core.cache.ports import CacheStore
 from tradesense.core.errors import CacheUnavailable
@@ -88,6 +89,11 @@ def cache(settings: RedisSettings, context: AdapterContext) -> RedisCache:
 def backplane(settings: RedisSettings, context: AdapterContext) -> RedisBackplane:
     """A :class:`Backplane`."""
     return RedisBackplane(shared(settings, context))
+
+
+def topics(settings: RedisSettings, context: AdapterContext) -> RedisTopics:
+    """A :class:`Topics` with groups and dead letters."""
+    return RedisTopics(shared(settings, context))
 
 
 def locks(settings: RedisSettings, context: AdapterContext) -> RedisLocks:

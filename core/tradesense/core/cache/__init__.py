@@ -1,10 +1,30 @@
 """Cache and coordination: values for a while, leases, limits and messages between processes."""
 
 from tradesense.core.cache.decorator import cached
-from tradesense.core.cache.models import Attempt, CacheStats, Lease, Limit, Verdict
+from tradesense.core.cache.models import (
+    Attempt,
+    CacheStats,
+    DeadLetter,
+    Delivery,
+    Entry,
+    History,
+    Lease,
+    Limit,
+    Verdict,
+)
 from tradesense.core.cache.named import NamedCache
 from tradesense.core.cache.options import EntryOptions
-from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, Fences, LockProvider, RateLimiter
+from tradesense.core.cache.ports import (
+    Backplane,
+    CacheStore,
+    Compressor,
+    DeadLetters,
+    Fences,
+    LockProvider,
+    RateLimiter,
+    TopicGroups,
+    Topics,
+)
 from tradesense.core.cache.refresh import Refresh
 from tradesense.core.cache.service import HybridCache
 
@@ -14,8 +34,13 @@ __all__ = (
     "CacheStats",
     "CacheStore",
     "Compressor",
+    "DeadLetter",
+    "DeadLetters",
+    "Delivery",
+    "Entry",
     "EntryOptions",
     "Fences",
+    "History",
     "HybridCache",
     "Lease",
     "Limit",
@@ -23,6 +48,8 @@ __all__ = (
     "NamedCache",
     "RateLimiter",
     "Refresh",
+    "TopicGroups",
+    "Topics",
     "Verdict",
     "cached",
 )

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
-from tradesense.core.errors import CacheValueTooLarge, InvalidCacheKey
+from tradesense.core.errors import CacheValueTooLarge, EventTooLarge, InvalidCacheKey, InvalidTopic
 
 MAX_KEY = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_VALUE = 8 * 1024 * 1024
 """Bytes."""
+MAX_MESSAGE = 64 * 1024
+"""Bytes of a message on a topic: what every intermediary of CloudEvents has to forward."""
+MAX_DEAD = 1_000
+"""Dead letters that are kept of one group of a topic; the oldest go first."""
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+_POSITION = re.compile(r"(\d{1,20})-(\d{1,20})")
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +63,50 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until an attempt of the same cost is allowed; 0 when this one was."""
     reset_after: float = 0.0
     """Seconds until the oldest attempt that counts is given back; 0 when none counts."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A message where it stands on its topic."""
+
+    topic: str
+    position: str
+    message: bytes
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What a topic holds after a position."""
+
+    entries: tuple[Entry, ...]
+    gap: bool = False
+    """Whether messages between the position and these may be gone: for their age, or with the server's memory."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A message in the hands of one consumer of a group."""
+
+    topic: str
+    position: str
+    """Where it stands, or stood, on its topic."""
+    receipt: str
+    """What it is acknowledged by."""
+    message: bytes
+    attempt: int
+    """How often it has been handed out to this group, this time included."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that a group has given up."""
+
+    id: str
+    """What it is replayed or discarded by."""
+    topic: str
+    group: str
+    position: str
+    message: bytes
+    attempts: int
+    reason: str
+    """The class of the last error, or why else it was given up. Never the text of an error."""
+    at: datetime
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,3 +170,38 @@ def check_value(value: bytes) -> bytes:
     if len(value) > MAX_VALUE:
         raise CacheValueTooLarge(f"a cache value has at most {MAX_VALUE} bytes, this one {len(value)}")
     return value
+
+
+def check_topic(name: str) -> str:
+    """Return the name of a topic, group or consumer when it is one.
+
+    It has 1 to 128 lower-case letters, digits, points, underscores and hyphens, a letter or a digit at both ends.
+
+    :raises InvalidTopic: anything else.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise InvalidTopic("a topic or group has 1 to 128 of a-z, 0-9, point, underscore and hyphen")
+    return name
+
+
+def check_message(message: bytes) -> bytes:
+    """Return ``message`` when it fits.
+
+    :raises EventTooLarge: it has more than 64 KiB.
+    """
+    if len(message) > MAX_MESSAGE:
+        raise EventTooLarge(f"an event has at most {MAX_MESSAGE} bytes, this one {len(message)}")
+    return message
+
+
+def order(position: str) -> tuple[int, int]:
+    """What positions of one topic are compared by; ``""`` comes before all.
+
+    :raises InvalidTopic: it is no position.
+    """
+    if not position:
+        return (0, 0)
+    parts = _POSITION.fullmatch(position)
+    if parts is None:
+        raise InvalidTopic("a position is two numbers with a hyphen between them")
+    return int(parts[1]), int(parts[2])

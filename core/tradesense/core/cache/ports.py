@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from tradesense.core.cache.models import Attempt, Lease, Limit, Verdict
+from tradesense.core.cache.models import Attempt, DeadLetter, Delivery, Entry, History, Lease, Limit, Verdict
+from tradesense.core.paging import Page
 
 
 class CacheStore(Protocol):
@@ -57,6 +58,116 @@ class Backplane(Protocol):
 
         :raises BackplaneUnavailable: on entry, or from the iterator when the connection is lost for good.
         """
+        ...
+
+
+class Topics(Protocol):
+    """Messages that stay: each topic is a log, which many may read, now or later, from where they stopped.
+
+    A position names a message of a topic: two numbers with a hyphen between them, compared as numbers, which grow
+    with every message. ``""`` stands before the first. Topics, positions and messages are checked by the caller with
+    :func:`check_topic`, :func:`order` and :func:`check_message`.
+
+    Every method may raise :class:`TopicsUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
+    """
+
+    async def publish(self, topic: str, message: bytes, *, retain: int) -> str:
+        """Append ``message`` and return its position.
+
+        Of older ones at least ``retain`` - 1 stay, a few hundred more at most.
+
+        :raises TopicsUnavailable: it was not taken or, where the answer was lost, may have been. Who publishes it
+            again may publish it twice; readers tell by the event's source and id.
+        """
+        ...
+
+    async def after(self, topic: str, position: str, limit: int) -> History:
+        """Up to ``limit`` messages after ``position``, the oldest first.
+
+        Where the message at ``position`` is no longer there, ``gap`` is set; where everything there is comes before
+        ``position``, as the server has lost its memory, all of it is returned, with ``gap``.
+        """
+        ...
+
+    async def last(self, topic: str) -> str:
+        """The position of the newest message; ``""`` where there is none."""
+        ...
+
+    async def follow(self, positions: Mapping[str, str], wait: float) -> Sequence[Entry]:
+        """What comes after the given position of each topic, in each topic's order, a thousand messages at most.
+
+        Where there is nothing yet, it waits up to ``wait`` seconds for the first; then nothing is returned. It takes
+        nothing away: a cancelled call loses nothing.
+        """
+        ...
+
+
+class TopicGroups(Protocol):
+    """Consumer groups over :class:`Topics` (``GROUPS``): each message goes to one consumer of each group.
+
+    Delivery is **at least once**. A message is its consumer's until it is acknowledged; one whose consumer gave no
+    sign of life for a while is claimed by another, also where the first has done its work and died before it could
+    say so. Consumers therefore de-duplicate by the event's ``source`` and ``id``, or do what may be done twice.
+    What a topic no longer retains is handed out to nobody.
+
+    Every method may raise :class:`TopicsUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
+    """
+
+    async def join(self, topic: str, group: str, *, earliest: bool = False) -> bool:
+        """Make the group, unless it is there; whether it is new.
+
+        A new one gets what is published from now on or, with ``earliest``, all that the topic holds.
+        """
+        ...
+
+    async def read(self, topic: str, group: str, consumer: str, *, limit: int, wait: float = 0) -> Sequence[Delivery]:
+        """Up to ``limit`` messages that nobody in the group was given, and as many that are replayed.
+
+        Where there are none, it waits up to ``wait`` seconds. A group that is not there, as nobody joined it or the
+        server lost its memory, is made and gets all that the topic holds.
+        """
+        ...
+
+    async def claim(self, topic: str, group: str, consumer: str, *, idle: float, limit: int) -> Sequence[Delivery]:
+        """Up to ``limit`` messages, and as many replayed ones, that nobody has acknowledged for ``idle`` seconds.
+
+        They are ``consumer``'s now, whoever had them. No message is claimed by two.
+        """
+        ...
+
+    async def acknowledge(self, topic: str, group: str, receipts: Sequence[str]) -> int:
+        """The group has done these; how many of them it had not yet. Unknown receipts are passed over."""
+        ...
+
+    async def leave(self, topic: str, group: str, consumer: str) -> None:
+        """The consumer is gone; what it holds may be claimed at once, however long ago it was handed out."""
+        ...
+
+    async def pending(self, topic: str, group: str) -> int:
+        """How many messages are handed out and not acknowledged; 0 where there is no such group."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """What consumer groups have given up (``DEAD_LETTERS``): kept aside, the last 1000 of each group.
+
+    Every method may raise :class:`TopicsUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
+    """
+
+    async def bury(self, group: str, delivery: Delivery, reason: str) -> bool:
+        """Acknowledge and keep aside, in one step; ``False``, doing neither, when it was acknowledged before."""
+        ...
+
+    async def dead(self, topic: str, group: str, *, cursor: str | None = None, limit: int = 100) -> Page[DeadLetter]:
+        """A page of dead letters, oldest first."""
+        ...
+
+    async def replay(self, topic: str, group: str, ids: Sequence[str]) -> int:
+        """Hand these out to this group, and no other, as if for the first time; how many there were."""
+        ...
+
+    async def discard(self, topic: str, group: str, ids: Sequence[str]) -> int:
+        """Remove these; how many there were."""
         ...
 
 

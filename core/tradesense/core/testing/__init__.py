@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         FencesContract,
         LockProviderContract,
         RateLimiterContract,
+        TopicsContract,
     )
     from tradesense.core.testing.checks import Advance, ManualClock
     from tradesense.core.testing.config import SettingsStoreContract
@@ -81,6 +82,7 @@ _HOMES = {
         "FencesContract",
         "LockProviderContract",
         "RateLimiterContract",
+        "TopicsContract",
     ),
     "checks": ("Advance", "ManualClock"),
     "config": ("SettingsStoreContract",),
@@ -148,6 +150,7 @@ __all__ = (
     "SettingsStoreContract",
     "TelemetryContract",
     "TokenSignerContract",
+    "TopicsContract",
     "TransactionsContract",
     "eventually",
     "every",

@@ -6,6 +6,7 @@ from tradesense.core.testing.cache.fences import FencesContract
 from tradesense.core.testing.cache.limiter import RateLimiterContract
 from tradesense.core.testing.cache.locks import LockProviderContract
 from tradesense.core.testing.cache.store import CacheStoreContract
+from tradesense.core.testing.cache.topics import TopicsContract
 
 __all__ = (
     "BackplaneContract",
@@ -14,4 +15,5 @@ __all__ = (
     "FencesContract",
     "LockProviderContract",
     "RateLimiterContract",
+    "TopicsContract",
 )
