@@ -38,6 +38,11 @@ PERMISSIONS = {
 
 OPEN = {
     ("POST", "/api/v1/auth/register"),
+    ("POST", "/api/v1/auth/verify-email"),
+    ("POST", "/api/v1/auth/verify-email/resend"),
+    ("POST", "/api/v1/auth/password/forgot"),
+    ("POST", "/api/v1/auth/password/reset"),
+    ("POST", "/api/v1/auth/email/confirm"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/token/refresh"),
     ("GET", "/api/v1/auth/csrf"),
@@ -68,7 +73,9 @@ def test_R38_the_public_routes_are_these_and_no_others():
 
 def test_R38_no_public_route_changes_anything_but_by_proof():
     unsafe = {(method, path) for method, path in OPEN if method != "GET"}
-    assert unsafe == {
+    by_link = {("POST", f"/api/v1/auth/{name}") for name in ("verify-email", "password/reset", "email/confirm")}
+    asking_for_a_link = {("POST", f"/api/v1/auth/{name}") for name in ("verify-email/resend", "password/forgot")}
+    assert unsafe == by_link | asking_for_a_link | {
         ("POST", "/api/v1/auth/register"),
         ("POST", "/api/v1/auth/login"),
         ("POST", "/api/v1/auth/token/refresh"),

@@ -51,8 +51,9 @@ async def test_a_sign_up_and_its_mail_are_one_transaction(platform, monkeypatch)
     assert await outbox.waiting() == 0, "no account, no mail"
     await platform.accounts.register("ada@example.org", PASSWORD, actor=SOMEBODY)
     await platform.accounts.register("ada@example.org", PASSWORD, actor=SOMEBODY)
-    (job,) = await outbox.take(10, 60)
+    job, other = await outbox.take(10, 60)
     assert (job.name, job.key) == ("identity.welcome", f"identity.welcome:{job.payload['user_id']}")
+    assert other.payload == {"occasion": "already-registered", "email_key": "ada@example.org"}
 
 
 async def test_a_queue_that_is_away_does_not_matter_to_who_enqueues(platform, monkeypatch):

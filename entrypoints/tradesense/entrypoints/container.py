@@ -20,6 +20,11 @@ from tradesense.core.cache.ports import Fences
 from tradesense.core.config.service import RuntimeSettings
 from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
+from tradesense.core.identity.actions import Actions
+from tradesense.core.identity.addresses import Addresses
+from tradesense.core.identity.credentials import Credentials
+from tradesense.core.identity.mailing import Mailing
+from tradesense.core.identity.passwords import Passwords
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
 from tradesense.core.jobs.relay import Relay
@@ -76,10 +81,18 @@ class Platform(containers.DeclarativeContainer):
     csrf = Singleton(parts.csrf_tokens, adapters, settings)
     identity = parts.making(store=store, trail=trail, clock=clock, ids=ids, policy=policy, joined=ours)
     breached, messenger = chosen("identity.breached"), chosen("identity.messenger")
-    accounts = identity(Accounts, hasher=hasher, breached=breached, jobs=jobs, messenger=messenger)
+    actions = Singleton(Actions, store=store, clock=clock, random=random, policy=policy)
+    writing = parts.making(store=store, trail=trail, joined=ours)
+    mails = Singleton(parts.mails, settings)
+    mailing = writing(Mailing, actions=actions, mails=mails, messenger=messenger, jobs=jobs)
+    passwords = Singleton(Passwords, hasher=hasher, breached=breached, policy=policy)
+    accounts = writing(Accounts, passwords=passwords, mailing=mailing, clock=clock, ids=ids)
     tokens = identity(Tokens, signer=signer, random=random)
     anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
     sessions = identity(Sessions, hasher=hasher, signer=signer, throttle=throttle, telemetry=telemetry, random=random)
+    proving = parts.making(store=store, trail=trail, joined=ours, actions=actions, mailing=mailing, policy=policy)
+    credentials = proving(Credentials, passwords=passwords, sessions=sessions, throttle=throttle)
+    addresses = proving(Addresses, credentials=credentials, throttle=throttle)
 
 
 @asynccontextmanager
@@ -101,6 +114,7 @@ async def open_container(
     names = {field.name for field in fields(Services)} - {*ready, "health"}
     ready |= {field.name: getattr(platform, field.name)() for field in fields(Services) if field.name in names}
     ready["jobs"].every(Periodic(name="identity.sweep", every=parts.SWEEP_SECONDS, run=ready["sessions"].sweep))
+    ready["jobs"].every(Periodic(name="identity.sweep-links", every=parts.SWEEP_SECONDS, run=ready["actions"].sweep))
     ready["jobs"].every(Periodic(name="jobs.forget-keys", cron=parts.FORGET_CRON, run=ready["relay"].forget))
     async with AsyncExitStack() as stack:
         await adapters.open(stack)

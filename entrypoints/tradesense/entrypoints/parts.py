@@ -23,6 +23,7 @@ from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError, SecretNotFound
 from tradesense.core.identity.csrf import CsrfTokens
+from tradesense.core.identity.mails import Mails
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
 from tradesense.core.secrets.service import Provider
@@ -31,6 +32,7 @@ from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut
 from tradesense.core.transactions import Transactions
 from tradesense.entrypoints.adapters import Adapters
+from tradesense.entrypoints.mails import catalogue
 from tradesense.plugins.manager import Plugins
 from tradesense.settings.references import places, references, substituted
 from tradesense.settings.schema import Settings
@@ -101,6 +103,13 @@ def audit_trail(adapters: Adapters, *, log: AuditLog, chain: AuditChain, transac
     trail = AuditTrail(log=log, chain=chain, transactions=transactions)
     adapters.context.watch(TrailHealth(trail))
     return trail
+
+
+def mails(settings: Settings) -> Mails:
+    """What mails say in this deployment."""
+    mail, http = settings.identity.mail, settings.http
+    base = mail.links or http.base_url or f"http://{http.host}:{http.port}"
+    return Mails(catalogue(mail.templates), product=mail.product, base=base, locale=mail.locale)
 
 
 def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, telemetry: FanOut) -> HybridCache:

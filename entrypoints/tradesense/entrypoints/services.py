@@ -15,6 +15,9 @@ from tradesense.core.config.service import RuntimeSettings
 from tradesense.core.flags.ports import ExposureSink
 from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
+from tradesense.core.identity.actions import Actions
+from tradesense.core.identity.addresses import Addresses
+from tradesense.core.identity.credentials import Credentials
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.ports import TokenSigner
 from tradesense.core.identity.sessions import Sessions
@@ -45,6 +48,9 @@ class Services:
     trail: AuditTrail
     anchors: Anchors
     accounts: Accounts
+    actions: Actions
+    addresses: Addresses
+    credentials: Credentials
     sessions: Sessions
     tokens: Tokens
     signer: TokenSigner

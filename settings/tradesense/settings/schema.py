@@ -72,6 +72,19 @@ class HttpSettings(Section, frozen=True, kw_only=True):
     """Rate limits by name, each a section ``[http.limits.NAME]``."""
 
 
+class MailSettings(Section, frozen=True, kw_only=True):
+    """``[identity.mail]``: what mails say."""
+
+    product: str = "TradeSense"
+    """What mails call the platform."""
+    locale: str = "en"
+    """The language for who has not chosen one, or one that there are no texts in."""
+    links: str = ""
+    """The address that links begin with: that of the pages which take the tokens. ``http.base_url`` when empty."""
+    templates: str = ""
+    """A folder of texts, ``LANGUAGE.toml`` each, that go before those that come with the platform."""
+
+
 class IdentitySettings(Section, frozen=True, kw_only=True):
     """``[identity]``: accounts, sessions and tokens."""
 
@@ -89,6 +102,8 @@ class IdentitySettings(Section, frozen=True, kw_only=True):
     """At least 32 bytes that CSRF tokens are made with."""
     policy: IdentityPolicy = IdentityPolicy()
     """Lengths of passwords, lives of sessions and tokens, limits of logins."""
+    mail: MailSettings = MailSettings()
+    """What mails say."""
 
 
 class SecretsSettings(Section, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Making accounts."""
+"""Making accounts, and ending them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from tradesense.core.ambient import Clock, Ids
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.errors import EmailTaken, InvalidInput
-from tradesense.core.identity import emails, passwords
-from tradesense.core.identity.models import ADMIN, USER, IdentityPolicy, Message, User
-from tradesense.core.identity.ports import BreachedPasswords, IdentityStore, Messenger, PasswordHasher
+from tradesense.core.identity import emails
+from tradesense.core.identity.mailing import Mailing
+from tradesense.core.identity.mails import Occasion
+from tradesense.core.identity.models import ADMIN, USER, User
+from tradesense.core.identity.passwords import Passwords
+from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.identity.roles import BUILT_IN
-from tradesense.core.jobs.models import Job
-from tradesense.core.jobs.service import Jobs
 from tradesense.core.paging import MAX_PAGE, Page
 from tradesense.core.sensitive import Secret
 
-WELCOME = "identity.welcome"
+MAX_NAME = 200
 
 
 class Accounts:
@@ -29,71 +30,82 @@ class Accounts:
         self,
         *,
         store: IdentityStore,
-        hasher: PasswordHasher,
-        breached: BreachedPasswords,
+        passwords: Passwords,
+        mailing: Mailing,
         trail: AuditTrail,
-        jobs: Jobs,
-        messenger: Messenger,
         clock: Clock,
         ids: Ids,
-        policy: IdentityPolicy,
         joined: bool,
     ) -> None:
         self._store = store
-        self._hasher = hasher
-        self._breached = breached
+        self._passwords = passwords
+        self._mailing = mailing
         self._trail = trail
-        self._jobs = jobs
-        self._messenger = messenger
         self._clock = clock
         self._ids = ids
-        self._policy = policy
         self._joined = joined
-        jobs.on(WELCOME, self._welcome)
 
-    async def register(self, email: str, password: Secret, *, actor: Actor, correlation_id: str = "") -> None:
+    async def register(
+        self, email: str, password: Secret, *, locale: str = "", actor: Actor, correlation_id: str = ""
+    ) -> None:
         """Sign up. Whether the address had an account already is not told, in words or in time (ASVS 6.3.8).
 
-        The welcome mail is enqueued in the transaction that makes the account: there is none without the other.
+        The mail to the address tells it, and is enqueued in the same transaction: to a new account the link that
+        verifies it, to the owner of the known one that somebody tried.
 
+        :param locale: the language to write in.
         :raises InvalidEmail: the address cannot be an account's.
         :raises PasswordRefused: the password may not be used.
         """
-        with suppress(EmailTaken):
-            await self._add(email, password, roles=(USER,), actor=actor, correlation_id=correlation_id, welcome=True)
+        normal = emails.normalise(email)
+        hashed = await self._passwords.make(password, email=normal)
+        user = self._new(normal, hashed, (USER,), verified=False, locale=self._mailing.mails.negotiate(locale))
+        event = Event("identity.create", user.id, actor, correlation_id, {"roles": USER})
+        with suppress(EmailTaken):  # of two at once with one address, one is kept
+            async with self._trail.change(event, joined=self._joined):
+                known = await self._store.users.by_email(user.email_key)
+                if known is None:
+                    await self._store.users.add(user)
+                    await self._mailing.welcome(user)
+                else:
+                    event.action, event.subject, event.detail = "identity.create-known", known.id, {}
+                    await self._mailing.to_owner(Occasion.ALREADY_REGISTERED, user.email_key)
 
     async def create(
         self, email: str, password: Secret, *, roles: tuple[str, ...], actor: Actor, correlation_id: str = ""
     ) -> User:
-        """Make an account with the given roles, for an administrator.
+        """Make an account with the given roles, for an administrator, who answers for the address.
 
         :raises InvalidEmail: the address cannot be an account's.
         :raises InvalidInput: a role is not known, or there is none.
         :raises PasswordRefused: the password may not be used.
         :raises EmailTaken: the address has an account.
         """
-        return await self._add(email, password, roles=roles, actor=actor, correlation_id=correlation_id, welcome=False)
-
-    async def _add(
-        self, email: str, password: Secret, *, roles: tuple[str, ...], actor: Actor, correlation_id: str, welcome: bool
-    ) -> User:
         roles = _known(roles)
         normal = emails.normalise(email)
-        secret = passwords.normalise(password)
-        await passwords.check(secret, email=normal, policy=self._policy, breached=self._breached)
-        user = User(
-            id=self._ids.new(),
-            email=normal,
-            email_key=emails.uniqueness_key(normal),
-            password_hash=await self._hasher.hash(secret),
-            roles=roles,
-            created_at=self._clock.now(),
-        )
+        hashed = await self._passwords.make(password, email=normal)
+        user = self._new(normal, hashed, roles, verified=True)
         event = Event("identity.create", user.id, actor, correlation_id, {"roles": ",".join(roles)})
         async with self._trail.change(event, joined=self._joined):
             await self._store.users.add(user)
-            if welcome:
-                await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
+        return user
+
+    async def get(self, user_id: str) -> User:
+        """The account.
+
+        :raises UserNotFound: there is none.
+        """
+        return await self._store.users.get(user_id)
+
+    async def named(self, email: str) -> User:
+        """The account with this address.
+
+        :raises InvalidEmail: the address is not valid.
+        :raises InvalidInput: it has no account.
+        """
+        user = await self._store.users.by_email(emails.uniqueness_key(emails.normalise(email)))
+        if user is None:
+            raise InvalidInput("no account has this email", mend="see `tradesense users list`")
         return user
 
     async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
@@ -104,29 +116,96 @@ class Accounts:
         """Whether any account is an administrator's."""
         return bool((await self._store.users.list(role=ADMIN, limit=1)).items)
 
-    async def disable(self, email: str, *, actor: Actor, correlation_id: str = "") -> User:
-        """Disable an account and end its sessions.
+    async def describe(
+        self,
+        user_id: str,
+        *,
+        name: str | None = None,
+        locale: str | None = None,
+        actor: Actor,
+        correlation_id: str = "",
+    ) -> User:
+        """Change what an account says of its owner; ``None`` leaves it as it is.
 
-        :raises InvalidEmail: the address is not valid.
-        :raises InvalidInput: it has no account.
+        :raises InvalidInput: the name is too long, or there are no texts in the language.
+        :raises UserNotFound: there is no such account.
+        :raises Conflict: it was changed meanwhile.
         """
-        user = await self._store.users.by_email(emails.uniqueness_key(emails.normalise(email)))
-        if user is None:
-            raise InvalidInput("no account has this email", mend="see `tradesense users list`")
+        user = await self._store.users.get(user_id)
+        changed = replace(
+            user,
+            name=user.name if name is None else _name(name),
+            locale=user.locale if locale is None else self._language(locale),
+        )
+        if changed == user:
+            return user
+        event = Event("identity.describe", user.id, actor, correlation_id)
+        async with self._trail.change(event, joined=self._joined):
+            return await self._store.users.update(changed)
+
+    async def disable(self, user_id: str, *, actor: Actor, correlation_id: str = "") -> User:
+        """Disable an account, end its sessions and void its links. One that is disabled stays so.
+
+        :raises UserNotFound: there is no such account.
+        :raises Conflict: it was changed meanwhile.
+        """
+        user = await self._store.users.get(user_id)
+        if user.disabled:
+            return user
         event = Event("identity.disable", user.id, actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
-            return await self._store.users.update(replace(user, disabled=True, epoch=user.epoch + 1))
+            await self._store.actions.drop(user.id)
+            updated = await self._store.users.update(replace(user, disabled=True, epoch=user.epoch + 1))
+            await self._mailing.to_user(Occasion.ACCOUNT_DISABLED, user)
+        return updated
 
-    async def _welcome(self, job: Job) -> None:
-        user = await self._store.users.get(str(job.payload["user_id"]))
-        await self._messenger.send(
-            Message(
-                to=user.email,
-                subject="Welcome to TradeSense",
-                text=f"Hello,\n\nan account for {user.email} was made on {user.created_at:%Y-%m-%d}.\n",
-                key=job.key,
-            )
+    async def enable(self, user_id: str, *, actor: Actor, correlation_id: str = "") -> User:
+        """Let an account log in again. What was ended stays ended.
+
+        :raises UserNotFound: there is no such account.
+        :raises Conflict: it was changed meanwhile.
+        """
+        user = await self._store.users.get(user_id)
+        if not user.disabled:
+            return user
+        event = Event("identity.enable", user.id, actor, correlation_id)
+        async with self._trail.change(event, joined=self._joined):
+            return await self._store.users.update(replace(user, disabled=False, epoch=user.epoch + 1))
+
+    async def remove(self, user_id: str, *, actor: Actor, correlation_id: str = "") -> None:
+        """Delete an account with its sessions and links. The audit trail keeps what was done under its id.
+
+        :raises UserNotFound: there is no such account.
+        """
+        user = await self._store.users.get(user_id)
+        event = Event("identity.remove", user.id, actor, correlation_id)
+        async with self._trail.change(event, joined=self._joined):
+            await self._store.users.remove(user.id)
+            await self._mailing.to_address(Occasion.ACCOUNT_DELETED, user, user.email)
+
+    def _new(self, email: str, hashed: Secret, roles: tuple[str, ...], *, verified: bool, locale: str = "") -> User:
+        return User(
+            id=self._ids.new(),
+            email=email,
+            email_key=emails.uniqueness_key(email),
+            password_hash=hashed,
+            roles=roles,
+            verified=verified,
+            locale=locale,
+            created_at=self._clock.now(),
         )
+
+    def _language(self, locale: str) -> str:
+        known = self._mailing.mails.languages
+        if locale and locale not in known:
+            raise InvalidInput("there are no texts in this language", mend=f"use one of {', '.join(known)}, or none")
+        return locale
+
+
+def _name(name: str) -> str:
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidInput(f"a name has at most {MAX_NAME} characters, all of them printable")
+    return name.strip()
 
 
 def _known(roles: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which passwords are taken, and in which form they are hashed."""
+"""Which passwords are taken, in which form they are hashed, and proving that one knows one's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 from tradesense.core.errors import PasswordRefused
 from tradesense.core.identity.models import IdentityPolicy
-from tradesense.core.identity.ports import BreachedPasswords
+from tradesense.core.identity.ports import BreachedPasswords, PasswordHasher
 from tradesense.core.sensitive import Secret
 
 PRODUCT_WORDS = ("tradesense",)
@@ -32,6 +32,33 @@ def normalise(password: Secret) -> Secret:
     if len(password) > MAX_BYTES:
         return password
     return Secret(unicodedata.normalize("NFC", password.reveal()))
+
+
+class Passwords:
+    """The passwords of one deployment."""
+
+    def __init__(self, *, hasher: PasswordHasher, breached: BreachedPasswords, policy: IdentityPolicy) -> None:
+        self._hasher = hasher
+        self._breached = breached
+        self._policy = policy
+
+    async def make(self, password: Secret, *, email: str) -> Secret:
+        """The hash of a new password of ``email``.
+
+        :raises PasswordRefused: it may not be used.
+        :raises LimitExceeded: too many passwords wait to be hashed.
+        :raises Unavailable: the list of breached passwords did not answer.
+        """
+        secret = normalise(password)
+        await check(secret, email=email, policy=self._policy, breached=self._breached)
+        return await self._hasher.hash(secret)
+
+    async def fits(self, hashed: Secret, password: Secret) -> bool:
+        """Whether the password made the hash.
+
+        :raises LimitExceeded: too many passwords wait to be hashed.
+        """
+        return await self._hasher.verify(hashed, normalise(password))
 
 
 async def check(password: Secret, *, email: str, policy: IdentityPolicy, breached: BreachedPasswords) -> None:

@@ -109,7 +109,8 @@ def disable(email: str) -> None:
     """Disable an account and end its sessions."""
 
     async def end(services: Services) -> User:
-        return await services.accounts.disable(email, actor=operator())
+        user = await services.accounts.named(email)
+        return await services.accounts.disable(user.id, actor=operator())
 
     say(f"{work(end).email} is disabled, and its sessions are ended")
 

@@ -9,6 +9,7 @@ from tradesense.entrypoints.http import (
     audit,
     cache,
     config,
+    credentials,
     flags,
     identity,
     limits,
@@ -83,6 +84,7 @@ def create_routes(settings: Settings, site: Site) -> Litestar:
 def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
     handlers = [
         *identity.ROUTES,
+        *credentials.ROUTES,
         *users.ROUTES,
         *secrets.ROUTES,
         *flags.ROUTES,

@@ -32,6 +32,8 @@ class Registration(Body, frozen=True, kw_only=True):
 
     email: Email
     password: Secret
+    locale: Annotated[str, Meta(max_length=35)] = ""
+    """The language to write in, as in ``de``; what ``Accept-Language`` asks for first when empty."""
 
 
 class LoginBody(Body, frozen=True, kw_only=True):
@@ -49,7 +51,7 @@ class RefreshBody(Body, frozen=True, kw_only=True):
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
-    """What every sign-up is told."""
+    """What everyone is told, whether or not the address has an account."""
 
     status: Literal["accepted"] = "accepted"
 
@@ -115,9 +117,19 @@ async def register(data: JSONBody[Registration]) -> Accepted:
     limit = Limit(name="register-address", count=policy.login_attempts_per_address, period=policy.login_window)
     await here.services.throttle.attempt(here.address or "unknown", limit)
     await here.services.accounts.register(
-        data.email, data.password, actor=here.actor, correlation_id=here.correlation_id
+        data.email,
+        data.password,
+        locale=data.locale or _language(here),
+        actor=here.actor,
+        correlation_id=here.correlation_id,
     )
     return Accepted()
+
+
+def _language(here: Exchange) -> str:
+    """The first language that the browser asks for."""
+    accepted = here.headers.get(b"accept-language", b"")[:64].decode("latin-1")
+    return accepted.partition(",")[0].partition(";")[0].strip()
 
 
 @post("/api/v1/auth/login", opt=public(), status_code=200, tags=["auth"], type_encoders={Secret: Secret.reveal})
@@ -135,9 +147,15 @@ async def login(data: JSONBody[LoginBody]) -> Response[LoginAnswer]:
         correlation_id=here.correlation_id,
         tokens=None if by_cookie else here.services.tokens,
     )
+    if by_cookie:
+        await _end_session_before(here)
+    return logged_in(here, done)
+
+
+def logged_in(here: Exchange, done: Login) -> Response[LoginAnswer]:
+    """What is answered where a session has begun: with cookies, or with the pair of tokens that was asked for."""
     if done.pair is not None:
         return Response(_by_token(done, done.pair))
-    await _end_session_before(here)
     answer = LoginAnswer(user=view(done.user), csrf_token=here.services.csrf.issue(done.session.id))
     return Response(answer, cookies=[cookies.session(here, done.token), cookies.no_visit(here)])
 
