@@ -16,7 +16,7 @@ import binaries
 import platform_process
 import servers
 from faultproxy import FaultProxy
-from servers import FOLDER_VARIABLE, OpenBao, OwnServer, Postgres, RedisEight, Valkey
+from servers import FOLDER_VARIABLE, Moto, OpenBao, OwnServer, Postgres, RedisEight, Valkey
 
 _keeper = pytest.StashKey[subprocess.Popen[str]]()
 _folder = pytest.StashKey[Path]()
@@ -105,6 +105,11 @@ def openbao(openbao_server: OpenBao) -> Iterator[OpenBao]:
     server = openbao_server.fresh_mount(f"kv-{servers.next_number('mount')}")
     yield server
     server.request("DELETE", f"sys/mounts/{server.mount}")
+
+
+@pytest.fixture(scope="session")
+def moto() -> Moto:
+    return servers.shared(Moto)
 
 
 @pytest.fixture

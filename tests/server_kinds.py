@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -134,7 +135,26 @@ class OpenBao:
         return OpenBao(port=self.port, token=self.token, mount=name)
 
 
-Server = TypeVar("Server", Postgres, Valkey, RedisEight, OpenBao)
+@dataclass(frozen=True)
+class Moto:
+    """A running moto: an emulator of AWS, in memory."""
+
+    port: int
+    host: str = HOST
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/moto-api/data.json", timeout=10) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+Server = TypeVar("Server", Postgres, Valkey, RedisEight, OpenBao, Moto)
 
 
 @dataclass(frozen=True)
@@ -220,11 +240,21 @@ def openbao_recipe(folder: Path) -> Recipe[OpenBao]:
     )
 
 
+def moto_recipe(folder: Path) -> Recipe[Moto]:
+    server = Moto(port=free_port())
+    return Recipe(
+        server=server,
+        argv=[sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(server.port)],
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
+    )
+
+
 RECIPES: dict[type[Any], Callable[[Path], Recipe[Any]]] = {
     Postgres: postgres_recipe,
     Valkey: valkey_recipe,
     RedisEight: redis_eight_recipe,
     OpenBao: openbao_recipe,
+    Moto: moto_recipe,
 }
 """What starts each kind of server; tests' own kinds may be added."""
 

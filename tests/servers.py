@@ -10,6 +10,7 @@ A test takes one of these fixtures (they stand in `conftest.py`) and nothing els
                        are shared by all numbers: name them with `unique_prefix`
 `redis_eight_url`      the same of the run's Redis 8
 `openbao`              `OpenBao` with `.address .token .mount`; `mount` is a fresh KV v2 engine
+`moto`                 the run's moto, an emulator of AWS: `.address`; name things with `unique_prefix`
 `unique_prefix`        a short name that no other test of this run has
 `fault_proxy`          `async with fault_proxy(host, port) as proxy:` - see `faultproxy.py`
 `own_postgres`, `own_valkey`, `own_openbao`
@@ -40,10 +41,22 @@ from pathlib import Path
 from typing import Any, Generic
 
 import binaries
-from server_kinds import RECIPES, OpenBao, Postgres, RedisEight, Server, ServerFailed, Valkey, free_port, wait_until
+from server_kinds import (
+    RECIPES,
+    Moto,
+    OpenBao,
+    Postgres,
+    RedisEight,
+    Server,
+    ServerFailed,
+    Valkey,
+    free_port,
+    wait_until,
+)
 
 __all__ = (
     "FOLDER_VARIABLE",
+    "Moto",
     "OpenBao",
     "OwnServer",
     "Postgres",

@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+import cloudkit
 import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
@@ -128,3 +129,53 @@ class TestSqlSecretsOnSqlite(OnSqlite, SecretStoreContract):
 
 class TestSqlSecretsOnPostgresql(OnPostgresql, SecretStoreContract):
     capabilities = sqldatabases.capabilities(SecretStore)
+
+
+class TestAwsSecrets(SecretStoreContract):
+    capabilities = contracted.manifest("aws", SecretStore, "aws").capabilities
+
+    @pytest.fixture
+    def adapter(self, moto, unique_prefix):
+        return lambda: cloudkit.aws("aws", moto.address, prefix=f"{unique_prefix}/")
+
+    @pytest.fixture
+    def unreachable(self):
+        return lambda: cloudkit.aws("aws", "http://127.0.0.1:1")
+
+    @pytest.fixture
+    async def denied(self):
+        async with cloudkit.scripted() as server:
+            server.answers = [cloudkit.aws_refusal("AccessDeniedException")]
+            yield lambda: cloudkit.aws("aws", server.url)
+
+
+class TestAwsParameters(SecretStoreContract):
+    capabilities = contracted.manifest("aws", SecretStore, "aws_ssm").capabilities
+    largest = 8192
+
+    @pytest.fixture
+    def adapter(self, moto, unique_prefix):
+        return lambda: cloudkit.aws("aws_ssm", moto.address, prefix=f"/{unique_prefix}/")
+
+    @pytest.fixture
+    def unreachable(self):
+        return lambda: cloudkit.aws("aws_ssm", "http://127.0.0.1:1")
+
+    @pytest.fixture
+    async def denied(self):
+        async with cloudkit.scripted() as server:
+            server.answers = [cloudkit.aws_refusal("AccessDeniedException")]
+            yield lambda: cloudkit.aws("aws_ssm", server.url)
+
+
+class TestAwsKeys(KeyEncryptionContract):
+    capabilities = contracted.manifest("aws", KeyEncryption).capabilities
+
+    @pytest.fixture
+    def adapter(self, moto):
+        key_id = cloudkit.kms_key(moto.address)
+        return lambda: cloudkit.aws("aws_kms", moto.address, key_id=key_id)
+
+    @pytest.fixture
+    def unreachable(self):
+        return lambda: cloudkit.aws("aws_kms", "http://127.0.0.1:1", key_id="alias/any")

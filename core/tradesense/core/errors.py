@@ -34,6 +34,7 @@
     │   │   └── MfaRequired
     │   ├── CsrfRefused
     │   └── SecretDenied              the provider refused our own credentials
+    │       └── SecretCredentialsExpired   it took them before
     ├── NotFound
     │   ├── SecretNotFound
     │   ├── FlagNotFound
@@ -52,6 +53,10 @@
     │   ├── AdapterClosed
     │   ├── DatabaseUnavailable
     │   ├── SecretStoreUnavailable
+    │   │   ├── SecretStoreSealed     it is there, and locked
+    │   │   ├── SecretStoreThrottled  we asked too often
+    │   │   ├── SecretStoreUntrusted  its certificate is not to be believed
+    │   │   └── SecretStoreMalformed  its answer, or a value in it, is not what its protocol says
     │   ├── CacheUnavailable
     │   ├── CacheFactoryTimedOut
     │   ├── BackplaneUnavailable
@@ -358,6 +363,13 @@ class SecretDenied(Denied):
     title = "The secret provider denied access"
 
 
+class SecretCredentialsExpired(SecretDenied):
+    """The provider no longer takes our own credentials: a token that has expired or was revoked."""
+
+    code = "secret-credentials-expired"
+    title = "The credentials for the secret provider have expired"
+
+
 class NotFound(TradeSenseError):
     """There is no such object, or the caller may not know that there is."""
 
@@ -489,6 +501,34 @@ class SecretStoreUnavailable(Unavailable):
 
     code = "secret-store-unavailable"
     title = "The secret provider is unavailable"
+
+
+class SecretStoreSealed(SecretStoreUnavailable):
+    """The secret provider runs, and is sealed: somebody has to unseal it."""
+
+    code = "secret-store-sealed"
+    title = "The secret provider is sealed"
+
+
+class SecretStoreThrottled(SecretStoreUnavailable):
+    """The secret provider answers us less often than we ask, after all retries."""
+
+    code = "secret-store-throttled"
+    title = "The secret provider throttles us"
+
+
+class SecretStoreUntrusted(SecretStoreUnavailable):
+    """What answers at the secret provider's address has no certificate that we trust. Nothing was sent to it."""
+
+    code = "secret-store-untrusted"
+    title = "The secret provider cannot be trusted"
+
+
+class SecretStoreMalformed(SecretStoreUnavailable):
+    """The secret provider's answer cannot be read, or fails its checksum; or it could not read what we asked."""
+
+    code = "secret-store-malformed"
+    title = "The secret provider's answer cannot be read"
 
 
 class CacheUnavailable(Unavailable):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import SecretConflict, SecretNotFound
+from tradesense.core.errors import SecretConflict, SecretNotFound, SecretTooLarge
 from tradesense.core.secrets.models import MAX_VALUE
 from tradesense.core.secrets.ports import SecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
@@ -18,6 +20,8 @@ class WritingTests(Contract):
     """The part of the contract for ``Capability.WRITE``, ``BINARY`` and ``CAS``."""
 
     port = SecretStore
+    largest: ClassVar[int] = MAX_VALUE
+    """Bytes of the largest value that the provider holds. Less than the port takes has to be said, never hidden."""
 
     @requires(Capability.WRITE)
     async def test_what_is_written_is_current(self, adapter: Make[WritableSecretStore]) -> None:
@@ -33,9 +37,7 @@ class WritingTests(Contract):
     @pytest.mark.parametrize("value", ["", " ", UNICODE, "x" * MAX_VALUE, "é" * (MAX_VALUE // 2)], ids=len)
     async def test_a_value_comes_back_unchanged(self, adapter: Make[WritableSecretStore], value: str) -> None:
         async with opened(adapter()) as store:
-            path = fresh()
-            await store.put(path, Secret(value))
-            assert unchanged((await store.get(path)).value.reveal(), value)
+            await self._there_and_back(store, Secret(value))
 
     @requires(Capability.WRITE, Capability.BINARY)
     @pytest.mark.parametrize(
@@ -43,9 +45,24 @@ class WritingTests(Contract):
     )
     async def test_any_bytes_come_back_unchanged(self, adapter: Make[WritableSecretStore], value: bytes) -> None:
         async with opened(adapter()) as store:
-            path = fresh()
-            await store.put(path, Secret(value))
-            assert unchanged((await store.get(path)).value.reveal_bytes(), value)
+            await self._there_and_back(store, Secret(value))
+
+    @requires(Capability.WRITE)
+    async def test_a_value_of_the_largest_size_is_held(self, adapter: Make[WritableSecretStore]) -> None:
+        async with opened(adapter()) as store:
+            await self._there_and_back(store, Secret("x" * self.largest))
+
+    async def _there_and_back(self, store: WritableSecretStore, value: Secret) -> None:
+        """A value comes back as it was written, or nothing is written of one that is too large for the provider."""
+        path = fresh()
+        if len(value) > self.largest:
+            with pytest.raises(SecretTooLarge):
+                await store.put(path, value)
+            with pytest.raises(SecretNotFound):
+                await store.get(path)
+            return
+        await store.put(path, value)
+        assert unchanged((await store.get(path)).value.reveal_bytes(), value.reveal_bytes())
 
     @requires(Capability.WRITE)
     async def test_a_path_and_a_path_below_it_are_two_secrets(self, adapter: Make[WritableSecretStore]) -> None:
