@@ -26,6 +26,8 @@ class FaultProxy:
         self.cut_after: int | None = None
         self.accepted = 0
         """Connections taken so far."""
+        self.sent = 0
+        """How often something came from the client's side: at most once for each question that is not pipelined."""
         self._passing = asyncio.Event()
         self._passing.set()
         self._server: asyncio.Server | None = None
@@ -87,7 +89,7 @@ class FaultProxy:
             opened.append(up_writer)
             self._writers.add(up_writer)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, up_writer))
+                group.create_task(self._pump(reader, up_writer, asking=True))
                 group.create_task(self._pump(up_reader, writer))
         except (OSError, asyncio.CancelledError, BaseExceptionGroup):
             pass  # the pair is closed below whatever ended it
@@ -97,9 +99,10 @@ class FaultProxy:
                 each.transport.abort()
             self._tasks.discard(task)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, asking: bool = False) -> None:
         passed = 0
         while data := await reader.read(65_536):
+            self.sent += asking
             if self.latency:
                 await asyncio.sleep(self.latency)
             await self._passing.wait()

@@ -51,6 +51,7 @@
     ├── LimitExceeded                 carries seconds to wait
     ├── Unavailable                   a dependency did not answer; trying later may work
     │   ├── AdapterClosed
+    │   ├── AnswerTimedOut            the whole took longer than a caller may be kept waiting
     │   ├── DatabaseUnavailable
     │   ├── SecretStoreUnavailable
     │   │   ├── SecretStoreSealed     it is there, and locked
@@ -487,6 +488,13 @@ class AdapterClosed(Unavailable):
 
     code = "adapter-closed"
     title = "The adapter is closed"
+
+
+class AnswerTimedOut(Unavailable):
+    """The answer took longer than its caller may be kept waiting; what was begun was undone, if it had not ended."""
+
+    code = "answer-timed-out"
+    title = "No answer could be given in time"
 
 
 class DatabaseUnavailable(Unavailable):

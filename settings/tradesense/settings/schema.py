@@ -64,6 +64,9 @@ class HttpSettings(Section, frozen=True, kw_only=True):
     """Other origins whose pages may call with credentials, exactly as browsers send them."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks, in CIDR form, whose ``X-Forwarded-For`` is believed."""
+    answer_within: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
+    """Seconds until an answer must have begun; a handler that takes longer is cancelled, and the answer is 503.
+    No bound at 0."""
     max_body: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 1_000_000
     """Bytes of a request's body."""
     max_json_depth: Annotated[int, Meta(ge=1, le=512)] = 64

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError
 
 from tradesense.adapters.redis._batches import Batches
+from tradesense.adapters.redis._bounds import ORIGIN, Bounded
 from tradesense.adapters.redis._commands import Client
 from tradesense.adapters.redis.settings import RedisSettings
+from tradesense.core.breaker import Breaker
 from tradesense.core.errors import AdapterClosed, ConfigurationError, Unavailable
 from tradesense.core.telemetry.models import Health, Status
 from tradesense.plugins import AdapterContext
 
-ORIGIN = "redis.url"
 WAITING_CONNECTIONS = 64
 
 Q = TypeVar("Q")
@@ -51,6 +40,7 @@ class RedisClients:
         self.prefix = settings.prefix
         self.timeout = settings.timeout
         self.settings = settings
+        self.breaker = Breaker(time.monotonic)
         self._commands: Client | None = None
         self._waiting: Client | None = None
 
@@ -104,34 +94,6 @@ class RedisClients:
             protocol=2,
         )
         return cast("Client", Redis.from_pool(pool))
-
-
-class Bounded:
-    """An ``async with`` block that may last ``seconds`` and turns the client library's errors into ``error``.
-
-    The library's own timeouts are left off: on Python 3.11 they can swallow the cancellation of their caller.
-    """
-
-    __slots__ = ("_clients", "_error", "_timeout")
-
-    def __init__(self, clients: RedisClients, error: type[Unavailable], seconds: float | None = None) -> None:
-        self._clients = clients
-        self._error = error
-        self._timeout = asyncio.timeout(clients.timeout if seconds is None else seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, traceback)
-        except TimeoutError as late:
-            error = late
-        if isinstance(error, (RedisError, OSError)):
-            detail, mend = _explain(error, self._clients)
-            raise self._error(f"redis at {self._clients.address} {detail}", origin=ORIGIN, mend=mend) from error
 
 
 class RedisAdapter:
@@ -192,7 +154,7 @@ class RedisHealth:
     async def check(self) -> Health:
         """One PING, within the connection's timeout."""
         try:
-            async with Bounded(self._clients, Unavailable):
+            async with Bounded(self._clients, Unavailable, probe=True):
                 await self._clients.commands.ping()
         except Unavailable as error:
             return Health(name=self.name, status=Status.DOWN, detail=error.detail)
@@ -260,29 +222,3 @@ def _not_a_url() -> ConfigurationError:
         origin=ORIGIN,
         mend="correct REDIS_URL; percent-encode special characters in the password",
     )
-
-
-def _explain(error: RedisError | OSError, clients: RedisClients) -> tuple[str, str]:
-    """What happened, in words that hold nothing of the server's own text, and what to do."""
-    if type(error) is RedisConnectionError and isinstance(error.__cause__, TimeoutError):
-        return "was not asked: every connection of this process is in use", "raise redis.pool_size"
-    for kinds, detail, mend in _MEANINGS:
-        if isinstance(error, kinds):
-            return detail.format(timeout=clients.timeout), mend
-    return f"refused the command ({type(error).__name__})", "see the server's log"
-
-
-_REACH = "start the server, or correct REDIS_URL"
-_MEANINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
-    ((AuthenticationError, AuthorizationError), "refused the user name or the password", "correct REDIS_URL"),
-    ((NoPermissionError,), "does not let this user run the command", "widen the user's ACL"),
-    ((BusyLoadingError,), "is still loading its data", "wait for it"),
-    (
-        (RedisTimeoutError, TimeoutError),
-        "did not answer within {timeout:g} s",
-        "look at its load, or raise redis.timeout",
-    ),
-    ((OutOfMemoryError,), "is out of memory", "raise maxmemory, or set maxmemory-policy"),
-    ((ReadOnlyError,), "is a read-only replica", "point REDIS_URL at the primary"),
-    ((RedisConnectionError, OSError), "cannot be reached", _REACH),
-)

@@ -33,8 +33,14 @@ async def connected(engine: AsyncEngine) -> AsyncConnection:
     return await engine.connect().start()
 
 
-async def given_back(connection: AsyncConnection) -> None:
-    """Return the connection to the pool, rolled back; what cannot be rolled back is cut off."""
+async def given_back(connection: AsyncConnection, abandon: Callable[[Any], None] | None = None) -> None:
+    """Return the connection to the pool, rolled back; what cannot be rolled back is cut off.
+
+    :param abandon: how to cut off a connection to a database that does not answer, for which nobody should wait.
+    """
+    if abandon is not None and not connection.closed and not connection.invalidated:
+        abandon((await connection.get_raw_connection()).driver_connection)
+        await connection.invalidate()
     try:
         await connection.close()
     except DRIVER_ERRORS:

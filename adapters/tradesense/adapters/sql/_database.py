@@ -20,6 +20,7 @@ from tradesense.adapters.sql._errors import DRIVER_ERRORS, translated
 from tradesense.adapters.sql._pool import measure, replace_lost
 from tradesense.adapters.sql._query import Compiled, Query, Row
 from tradesense.adapters.sql._replica import Replica
+from tradesense.adapters.sql._silence import Silence
 from tradesense.adapters.sql._turns import Turns
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, DatabaseUnavailable, Unavailable
@@ -52,6 +53,7 @@ class Database:
         self._committing: AsyncEngine | None = None
         self._users = 0
         self._opening = asyncio.Lock()
+        self._silence = Silence(backend.place)
         self._turns = Turns(backend, settings.busy_timeout)
         self._ambient: ContextVar[Ambient | None] = ContextVar("transaction", default=None)
         self._compiled: dict[Query, Compiled] = {}
@@ -123,9 +125,10 @@ class Database:
             ambient = self._joined()
             if ambient is None:
                 async with self._transaction() as connection:
-                    yield connection
+                    with self._silence.judged():
+                        yield connection
             else:
-                with watched(ambient):
+                with watched(ambient), self._silence.judged():
                     yield ambient.connection
 
     @asynccontextmanager
@@ -139,16 +142,19 @@ class Database:
         with translated(self.place, unavailable):
             ambient = None if alone else self._joined()
             if ambient is None:
+                self._silence.check()
                 async with self._turns.turn() as patience:
-                    connection = await connected(self._opened(self._committing))
+                    with self._silence.judged():
+                        connection = await connected(self._opened(self._committing))
                     try:
-                        await self._backend.wait_for(connection, patience)
-                        yield connection
+                        with self._silence.judged():
+                            await self._backend.wait_for(connection, patience)
+                            yield connection
                         self._wrote()
                     finally:
-                        await finish(given_back(connection))
+                        await finish(self._given_back(connection))
             else:
-                with watched(ambient):
+                with watched(ambient), self._silence.judged():
                     yield ambient.connection
 
     async def change(
@@ -168,10 +174,16 @@ class Database:
         with translated(self.place, unavailable):
             ambient = self._joined()
             if ambient is None:
+                self._silence.check()
                 return await self._fetch_anywhere(query, parameters)
-            with watched(ambient):
+            with watched(ambient), self._silence.judged():
                 rows: Sequence[Row] = (await ambient.connection.execute(query.statement, parameters)).all()
                 return rows
+
+    async def ask(self, query: Query) -> None:
+        """Ask though the database is left alone, as it has not answered before."""
+        with translated(self.place), self._silence.judged():
+            await self._fetch(self._opened(), query, {})
 
     @property
     def in_transaction(self) -> bool:
@@ -185,7 +197,8 @@ class Database:
                 return await self._fetch(elsewhere, query, parameters)
             except DRIVER_ERRORS:
                 self.replica.failed()
-        return await self._fetch(engine, query, parameters)
+        with self._silence.judged():
+            return await self._fetch(engine, query, parameters)
 
     async def _fetch(self, engine: AsyncEngine, query: Query, parameters: dict[str, Any]) -> Sequence[Row]:
         compiled = self._compiled.get(query)
@@ -210,19 +223,23 @@ class Database:
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
         """A new transaction. Only what happens here is translated, not what the body raises."""
+        self._silence.check()
         async with self._turns.turn() as patience:
-            with translated(self.place):
+            with translated(self.place), self._silence.judged():
                 connection = await connected(self._opened())
             try:
-                with translated(self.place):
+                with translated(self.place), self._silence.judged():
                     await self._backend.wait_for(connection, patience)
                     await self._backend.begin(connection)
                 yield connection
-                with translated(self.place):
+                with translated(self.place), self._silence.judged():
                     await finish(connection.commit())
-                    self._wrote()
+                self._wrote()
             finally:
-                await finish(given_back(connection))
+                await finish(self._given_back(connection))
+
+    async def _given_back(self, connection: AsyncConnection) -> None:
+        await given_back(connection, self._backend.abandon if self._silence.quiet else None)
 
     def _wrote(self) -> None:
         if self.replica is not None:

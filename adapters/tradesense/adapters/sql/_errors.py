@@ -63,7 +63,7 @@ def translated(place: str, unavailable: type[Unavailable] = DatabaseUnavailable)
             raise
         raise unavailable(error.detail, origin=error.origin, mend=error.mend) from error
     except DRIVER_ERRORS as error:
-        state = _sqlstate(error)
+        state = sqlstate_of(error)
         if isinstance(error, AlchemyIntegrityError):
             raise Conflict("the change contradicts what is stored") from error
         if state.startswith("22"):
@@ -72,18 +72,18 @@ def translated(place: str, unavailable: type[Unavailable] = DatabaseUnavailable)
         raise unavailable(f"{place}: {reason}", origin=ORIGIN, mend=mend) from error
 
 
-def _sqlstate(error: BaseException) -> str:
-    return getattr(_cause(error), "sqlstate", None) or ""
+def sqlstate_of(error: BaseException) -> str:
+    return getattr(cause_of(error), "sqlstate", None) or ""
 
 
-def _cause(error: BaseException) -> BaseException:
+def cause_of(error: BaseException) -> BaseException:
     """What the driver itself raised."""
     return error.driver_exception if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
 def _reason(error: Exception, state: str) -> tuple[str, str]:
     """What was wrong, on one line, and what to do."""
-    cause = _cause(error)
+    cause = cause_of(error)
     match cause:
         case PoolTimeoutError():
             found = "no connection became free in time", "raise database.pool_size, or send less at once"

@@ -23,6 +23,22 @@ IDLE = 3.0
 """How many times the statement timeout a transaction may wait for its own process."""
 
 
+FAREWELL = 0.2
+"""Seconds that the server has to take notice of a connection that is given up in the middle of a statement."""
+
+
+class Parting(asyncpg.Connection):  # type: ignore[misc]  # it ships no types
+    """A connection whose end nobody waits for in vain.
+
+    SQLAlchemy gives up a connection whose statement was cancelled, and waits two seconds for the server's consent: a
+    caller that was to be told in time would wait for the very server that does not answer.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the base's own parameter
+        """Close it; with a time-out, not later than after :data:`FAREWELL`."""
+        await super().close(timeout=None if timeout is None else min(timeout, FAREWELL))  # pyright: ignore[reportUnknownMemberType]  # no types
+
+
 class Postgresql:
     """The server that the URL names. The driver reads the URL itself, so all that libpq's URLs can say works."""
 
@@ -94,7 +110,13 @@ def engine_for(url: URL, *, connect_timeout: float, statement_timeout: float | N
     patience = None if statement_timeout is None else statement_timeout + GRACE
 
     async def connect() -> Any:
-        return await _connect(dsn, timeout=connect_timeout, command_timeout=patience, server_settings=limits)
+        return await _connect(
+            dsn,
+            timeout=connect_timeout,
+            command_timeout=patience,
+            server_settings=limits,
+            connection_class=Parting,
+        )
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options)
 

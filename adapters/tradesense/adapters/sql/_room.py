@@ -73,7 +73,7 @@ class DatabaseHealth:
         """See :meth:`HealthCheck.check`."""
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
-                await self._database.fetch(_PING, {})
+                await self._database.ask(_PING)
         except (TradeSenseError, TimeoutError) as error:
             return Health(name=self.name, status=Status.DOWN, detail=type(error).__name__)
         if self._database.replica is not None and self._database.replica.away:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal, Self, TypeVar
@@ -13,6 +14,7 @@ import msgspec
 import stamina
 
 from tradesense.adapters.vault.settings import VaultSettings
+from tradesense.core.breaker import Breaker
 from tradesense.core.errors import AdapterClosed, ConfigurationError, SecretDenied, SecretStoreUnavailable
 from tradesense.core.sensitive import Secret
 
@@ -23,6 +25,7 @@ CONNECTIONS = 16
 # One retry mends what is worth mending: a kept connection that the server has closed, a leader that has just changed.
 ATTEMPTS, RETRY_WITHIN, FIRST_PAUSE, LONGEST_PAUSE = 2, 1.0, 0.05, 0.2
 HEALTH = "sys/health"
+SILENT = "is not asked: it has not answered several times, and is tried again every second"
 
 _OK, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 200, 400, 403, 404
 _THROTTLED, _NOT_INITIALISED, _SEALED = 429, 501, 503
@@ -63,6 +66,7 @@ class VaultApi:
         self._settings = settings
         self._verify = _authorities(settings.ca_file)
         self._client: httpx2.AsyncClient | None = None
+        self._breaker = Breaker(time.monotonic)
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -116,7 +120,7 @@ class VaultApi:
         :raises SecretStoreUnavailable: it cannot; the detail says why.
         """
         client = self._opened
-        async with self._bounded():
+        async with self._bounded(probe=True):
             response = await client.get(HEALTH, params={"standbyok": "true", "perfstandbyok": "true"}, auth=None)
         if response.status_code == _NOT_INITIALISED:
             raise self._unavailable("is not initialised", "initialise and unseal it")
@@ -132,19 +136,27 @@ class VaultApi:
         return self._client
 
     @asynccontextmanager
-    async def _bounded(self) -> AsyncGenerator[None]:
-        """Let the body take ``timeout`` seconds in all, and translate what the client library raises."""
+    async def _bounded(self, *, probe: bool = False) -> AsyncGenerator[None]:
+        """Let the body take ``timeout`` seconds in all, and translate what the client library raises.
+
+        :param probe: ask although the server is left alone, as it has not answered before.
+        """
+        if not probe and not self._breaker.admits():
+            raise self._unavailable(SILENT, "start the server, or look at its load")
         try:
             async with asyncio.timeout(self._settings.timeout):
                 yield
+            self._breaker.worked()
         except httpx2.PoolTimeout as error:
             raise self._unavailable("was not asked: every connection is in use", "ask less at once") from error
         except (TimeoutError, httpx2.TimeoutException) as error:
+            self._breaker.failed()
             raise self._unavailable(
                 f"did not answer within {self._settings.timeout:g} s",
                 "look at its load, or raise secrets.vault.timeout",
             ) from error
         except (httpx2.TransportError, httpx2.DecodingError) as error:
+            self._breaker.failed()
             if _is_about_certificates(error):
                 raise self._unavailable("has a certificate that is not trusted", "set secrets.vault.ca_file") from error
             raise self._unavailable("cannot be reached", "start the server, or correct secrets.vault.url") from error

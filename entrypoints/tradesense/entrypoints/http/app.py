@@ -22,6 +22,7 @@ from tradesense.entrypoints.http import (
 from tradesense.entrypoints.http.access import STDERR, AccessLog
 from tradesense.entrypoints.http.answers import JsonAnswer
 from tradesense.entrypoints.http.codec import Routes, SecretSchema, StrictRequest, as_it_is, is_secret
+from tradesense.entrypoints.http.deadline import Deadline
 from tradesense.entrypoints.http.front import Front
 from tradesense.entrypoints.http.guards import authorize, inventory
 from tradesense.entrypoints.http.handling import HANDLERS, tell
@@ -47,7 +48,7 @@ def create_app(services: Services, *, readiness: Readiness | None = None, log_to
     site = Site(settings)
     routes = create_routes(settings, site)
     return Observe(
-        Front(routes, settings.http, DIRECT),
+        Front(Deadline(routes, within) if (within := settings.http.answer_within) else routes, settings.http, DIRECT),
         services=services,
         site=site,
         readiness=readiness or Readiness(services.health, services.clock),
