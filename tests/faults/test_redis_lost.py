@@ -101,16 +101,16 @@ def test_F05_over_http_with_redis_killed_each_feature_does_what_it_promises(env,
             back = time.monotonic()
             wait_until(lambda: healthy(api), "redis again", seconds=5 + SLACK)
             wait_until(lambda: api.client.get("/.well-known/jwks.json").status_code == 200, "it is open", seconds=5)
-            recovered = time.monotonic()
-            assert recovered - back < 5 + SLACK
-            wait_until(lambda: len(load.between(recovered)) > 100, "the load", seconds=30)
+            assert time.monotonic() - back < 5 + SLACK
+            settled = back + 5  # by then the other process has found it as well
+            wait_until(lambda: len(load.between(settled)) > 60, "the load", seconds=30)
         during = load.statuses(killed + 0.5, back)
         for name in GOES_ON:
             assert set(during[name]) == {200}, (name, during)
         assert set(during["shut"]) == {503}, "what fails closed lets nobody through while the count is away"
         assert set(guesses) == {401, 429}
         assert guesses.count(401) <= 2 * 8 // 4, "each process counts to a quarter of the limit"
-        well(load.statuses(recovered))
+        well(load.statuses(settled))
         every = load.between(began)
         assert not [one for one in every if one.status in {0, 500}]
         assert p99(load.between(killed, back)) < BUDGET
