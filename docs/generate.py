@@ -31,10 +31,10 @@ _ROLE = re.compile(r":\w+:`~?(?:tradesense\.[\w.]*\.)?([^`]+)`")
 def ports(room: str) -> str:
     """Every port of a room with its methods."""
     name = f"tradesense.core.{room}" if room in {"ambient", "transactions"} else f"tradesense.core.{room}.ports"
-    module = importlib.import_module(name)
+    modules = {name, f"tradesense.core.{room}.repositories"}
     parts: list[str] = []
-    for port in vars(module).values():
-        if inspect.isclass(port) and port.__module__ == name and getattr(port, "_is_protocol", False):
+    for port in vars(importlib.import_module(name)).values():
+        if inspect.isclass(port) and port.__module__ in modules and getattr(port, "_is_protocol", False):
             parts.append(f"#### `{port.__name__}`\n\n{_prose(port.__doc__)}\n")
             parts.extend(_methods(port))
             parts.append("")

@@ -47,13 +47,13 @@ def _missing(wanted: Iterator[str], text: str) -> str:
 
 
 def _ports(room: str) -> dict[str, type[Any]]:
-    """The Protocols that the room's ports module defines."""
+    """The Protocols that the room's ports module defines, with the parts of a store that it takes from beside it."""
     module = __import__(f"tradesense.core.{room}.ports", fromlist=["ports"])
     return {
         name: value
         for name, value in vars(module).items()
         if inspect.isclass(value)
-        and value.__module__ == module.__name__
+        and value.__module__ in {module.__name__, f"tradesense.core.{room}.repositories"}
         and getattr(value, "_is_protocol", False)
         and not name.startswith("_")
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from talking import PASSWORD, Person, Talker
@@ -45,17 +46,23 @@ def test_login_by_token_answers_as_documented_and_sets_no_cookie(person, server)
         assert client.get("/api/v1/auth/session").status_code == 401
 
 
-def test_R19_a_refresh_token_is_good_once(person, server):
+def test_R19_a_double_submit_brings_the_same_successor_and_a_later_one_ends_the_session(person, server):
+    def refresh(client, token):
+        return client.post("/api/v1/auth/token/refresh", json={"refresh_token": token})
+
     with Talker(server.url) as client:
         login = {"email": person.email, "password": PASSWORD, "mode": "token"}
-        first = client.post("/api/v1/auth/login", json=login).json()
-        second = client.post("/api/v1/auth/token/refresh", json={"refresh_token": first["refresh_token"]})
-        assert second.status_code == 200
-        assert set(second.json()) == {"access_token", "refresh_token", "expires_in", "token_type"}
-        again = client.post("/api/v1/auth/token/refresh", json={"refresh_token": first["refresh_token"]})
-        assert again.status_code == 401
-        successor = client.post("/api/v1/auth/token/refresh", json={"refresh_token": second.json()["refresh_token"]})
-        assert successor.status_code == 401, "the session of a token that was used twice is over"
+        first = client.post("/api/v1/auth/login", json=login).json()["refresh_token"]
+        with ThreadPoolExecutor(16) as threads:
+            answers = list(threads.map(lambda _: refresh(client, first), range(16)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert set(answers[0].json()) == {"access_token", "refresh_token", "expires_in", "token_type"}
+        (successor,) = {answer.json()["refresh_token"] for answer in answers}
+        assert refresh(client, successor).status_code == 200
+        assert refresh(client, first).status_code == 401, "its successor was used, so this is another client"
+        assert refresh(client, successor).status_code == 401, "the session of a token that was used twice is over"
+        bearer = {"Authorization": f"Bearer {answers[0].json()['access_token']}"}
+        assert client.get("/api/v1/auth/session", headers=bearer).status_code == 401
 
 
 def test_R12_login_mints_a_new_session_id(person):

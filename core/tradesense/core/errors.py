@@ -40,6 +40,9 @@
     │   ├── FlagNotFound
     │   ├── SettingNotFound
     │   ├── UserNotFound
+    │   ├── RoleNotFound
+    │   ├── SessionNotFound
+    │   ├── ApiKeyNotFound
     │   └── UnknownJob
     ├── Conflict                      the state has moved on since the caller looked
     │   ├── SecretConflict
@@ -404,6 +407,27 @@ class UserNotFound(NotFound):
 
     code = "user-not-found"
     title = "There is no such user"
+
+
+class RoleNotFound(NotFound):
+    """No role with this name."""
+
+    code = "role-not-found"
+    title = "There is no such role"
+
+
+class SessionNotFound(NotFound):
+    """No session with this id, or none of this user's."""
+
+    code = "session-not-found"
+    title = "There is no such session"
+
+
+class ApiKeyNotFound(NotFound):
+    """No API key with this id, or none of this user's."""
+
+    code = "api-key-not-found"
+    title = "There is no such API key"
 
 
 class UnknownJob(NotFound):

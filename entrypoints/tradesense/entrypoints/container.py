@@ -22,9 +22,14 @@ from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.actions import Actions
 from tradesense.core.identity.addresses import Addresses
+from tradesense.core.identity.apikeys import ApiKeys
 from tradesense.core.identity.credentials import Credentials
+from tradesense.core.identity.devices import Devices
+from tradesense.core.identity.introspection import Introspection
 from tradesense.core.identity.mailing import Mailing
 from tradesense.core.identity.passwords import Passwords
+from tradesense.core.identity.recognition import Recognition
+from tradesense.core.identity.roles import Roles
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
 from tradesense.core.jobs.relay import Relay
@@ -81,15 +86,23 @@ class Platform(containers.DeclarativeContainer):
     csrf = Singleton(parts.csrf_tokens, adapters, settings)
     identity = parts.making(store=store, trail=trail, clock=clock, ids=ids, policy=policy, joined=ours)
     breached, messenger = chosen("identity.breached"), chosen("identity.messenger")
+    roles = Singleton(Roles, store=store, trail=trail, clock=clock, joined=ours)
+    knowing = parts.making(store=store, signer=signer, clock=clock, policy=policy)
+    recognition = knowing(Recognition, roles=roles)
+    introspection = knowing(Introspection, recognition=recognition)
+    granted = parts.making(store=store, recognition=recognition, trail=trail, clock=clock, policy=policy, joined=ours)
+    devices, api_keys = granted(Devices), granted(ApiKeys, random=random, ids=ids)
     actions = Singleton(Actions, store=store, clock=clock, random=random, policy=policy)
     writing = parts.making(store=store, trail=trail, joined=ours)
     mails = Singleton(parts.mails, settings)
     mailing = writing(Mailing, actions=actions, mails=mails, messenger=messenger, jobs=jobs)
     passwords = Singleton(Passwords, hasher=hasher, breached=breached, policy=policy)
-    accounts = writing(Accounts, passwords=passwords, mailing=mailing, clock=clock, ids=ids)
+    accounts = writing(Accounts, passwords=passwords, mailing=mailing, clock=clock, ids=ids, roles=roles)
     tokens = identity(Tokens, signer=signer, random=random)
     anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
-    sessions = identity(Sessions, hasher=hasher, signer=signer, throttle=throttle, telemetry=telemetry, random=random)
+    sessions = identity(
+        Sessions, hasher=hasher, recognition=recognition, throttle=throttle, telemetry=telemetry, random=random
+    )
     proving = parts.making(store=store, trail=trail, joined=ours, actions=actions, mailing=mailing, policy=policy)
     credentials = proving(Credentials, passwords=passwords, sessions=sessions, throttle=throttle)
     addresses = proving(Addresses, credentials=credentials, throttle=throttle)

@@ -17,9 +17,14 @@ from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.actions import Actions
 from tradesense.core.identity.addresses import Addresses
+from tradesense.core.identity.apikeys import ApiKeys
 from tradesense.core.identity.credentials import Credentials
 from tradesense.core.identity.csrf import CsrfTokens
+from tradesense.core.identity.devices import Devices
+from tradesense.core.identity.introspection import Introspection
 from tradesense.core.identity.ports import TokenSigner
+from tradesense.core.identity.recognition import Recognition
+from tradesense.core.identity.roles import Roles
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
 from tradesense.core.jobs.relay import Relay
@@ -52,6 +57,11 @@ class Services:
     addresses: Addresses
     credentials: Credentials
     sessions: Sessions
+    recognition: Recognition
+    devices: Devices
+    api_keys: ApiKeys
+    roles: Roles
+    introspection: Introspection
     tokens: Tokens
     signer: TokenSigner
     csrf: CsrfTokens

@@ -9,6 +9,7 @@ import pytest
     "name",
     [
         "wrong_identity_store.py",
+        "wrong_identity_grants.py",
         "wrong_passwords.py",
         "wrong_tokens.py",
         "wrong_messages.py",

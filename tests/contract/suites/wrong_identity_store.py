@@ -55,11 +55,11 @@ class TestRight(OverMemory):
 
 
 class SpendsInTwoSteps(MemoryRefreshTokens):
-    async def spend(self, token_hash, at):
+    async def spend(self, token_hash, at, seed):
         token = self._rows.tokens.get(token_hash)
         await asyncio.sleep(0)
         if token is not None and token.spent_at is None:
-            await super().spend(token_hash, at)
+            await super().spend(token_hash, at, seed)
         return token
 
 
@@ -73,8 +73,8 @@ class TestSpendsInTwoSteps(OverMemory):
 
 
 class ForgetsWhenItWasSpent(MemoryRefreshTokens):
-    async def spend(self, token_hash, at):
-        token = await super().spend(token_hash, at)
+    async def spend(self, token_hash, at, seed):
+        token = await super().spend(token_hash, at, seed)
         return token if token is None or token.spent_at is None else replace(token, spent_at=at)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tradesense.core.errors import InvalidInput
 from tradesense.core.identity.permissions import Permission, covers, parse, shared
-from tradesense.core.identity.roles import built_in, closure
+from tradesense.core.identity.roles import BUILT_IN, closure
 from tradesense.core.identity.rules import Proof, Role, Rules, Why
 
 WORDS = st.sampled_from(["*", "a", "b"])
@@ -123,9 +123,9 @@ def test_roles_inherit_whatever_the_way_round():
 
 
 def test_nobody_holds_anything_by_a_role_that_is_not_known():
-    assert not built_in(("wizard",)).permits("flags:evaluate")
-    assert built_in(("user",)).permits("flags:evaluate")
-    assert built_in(("admin",)).permits("anything:at-all:whatever")
+    assert not Rules(closure(["wizard"], BUILT_IN)).permits("flags:evaluate")
+    assert Rules(closure(["user"], BUILT_IN)).permits("flags:evaluate")
+    assert Rules(closure(["admin"], BUILT_IN)).permits("anything:at-all:whatever")
 
 
 RULES = st.builds(

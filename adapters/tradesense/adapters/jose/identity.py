@@ -1,4 +1,4 @@
-"""Signing and verifying tokens (RFC 7515, RFC 7519) with one algorithm, one key and one kind at a time (RFC 8725)."""
+"""Signing and verifying tokens (RFC 7515, RFC 7519) with one algorithm and one kind at a time (RFC 8725)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jws import JWSRegistry
 
-from tradesense.adapters.jose._keys import key_of
+from tradesense.adapters.jose._keys import ring_of
 from tradesense.adapters.jose.settings import JoseSettings
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import TokenRefused
@@ -55,20 +55,27 @@ class JoseSigner:
     def __init__(self, settings: JoseSettings, *, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._key = key_of(settings)
+        self._ring = ring_of(settings)
+        self._key = self._ring[settings.key_id]
         self._registry = _OneAlgorithm(settings.algorithm)
 
     async def sign(self, kind: TokenKind, claims: Mapping[str, Any]) -> Secret:
         """See :meth:`TokenSigner.sign`."""
         payload = msgspec.json.encode({**claims, "iss": self._settings.issuer, "aud": self._settings.audience})
-        return Secret(jws.serialize_compact(self._header(kind), payload, self._key, registry=self._registry))
+        return Secret(
+            jws.serialize_compact(
+                self._header(kind, self._settings.key_id), payload, self._key, registry=self._registry
+            )
+        )
 
     async def verify(self, kind: TokenKind, token: str) -> dict[str, Any]:
         """See :meth:`TokenSigner.verify`. Form and header are checked before the key is touched."""
-        if _header_in(token) != self._header(kind):
+        header = _header_in(token)
+        key = self._ring.get(header.get("kid", ""))
+        if key is None or header != self._header(kind, header["kid"]):
             raise TokenRefused("the token is of another algorithm, key or kind")
         try:
-            verified = jws.deserialize_compact(token, self._key, registry=self._registry)
+            verified = jws.deserialize_compact(token, key, registry=self._registry)
             claims = _Claims.decode(verified.payload or b"")
         except (JoseError, ValueError) as error:
             raise TokenRefused("the token's signature does not hold") from error
@@ -79,23 +86,15 @@ class JoseSigner:
         """See :meth:`TokenSigner.public_keys`."""
         if self._settings.algorithm == "HS256":
             return {"keys": []}
-        published = self._key.as_dict(private=False)
-        return {
-            "keys": [
-                {
-                    "kty": published["kty"],
-                    "crv": published["crv"],
-                    "x": published["x"],
-                    "kid": self._settings.key_id,
-                    "alg": self._settings.algorithm,
-                    "use": "sig",
-                }
-            ]
-        }
+        return {"keys": [self._published(name, key.as_dict(private=False)) for name, key in self._ring.items()]}
 
-    def _header(self, kind: TokenKind) -> dict[str, str]:
+    def _published(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
+        members = {member: key[member] for member in ("kty", "crv", "x")}
+        return {**members, "kid": name, "alg": self._settings.algorithm, "use": "sig"}
+
+    def _header(self, kind: TokenKind, key_id: str) -> dict[str, str]:
         """The one header that a token of ``kind`` may have; ``crit``, ``jku``, ``jwk`` and the like have no place."""
-        return {"alg": self._settings.algorithm, "typ": kind.value, "kid": self._settings.key_id}
+        return {"alg": self._settings.algorithm, "typ": kind.value, "kid": key_id}
 
     def _check(self, claims: dict[str, Any]) -> None:
         """:raises TokenRefused: a claim is absent or wrong (RFC 7519, section 4.1; ASVS 9.2.1, 9.2.3)."""

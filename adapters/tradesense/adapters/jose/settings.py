@@ -23,6 +23,9 @@ class JoseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """With EdDSA: an Ed25519 private key, in PEM (PKCS #8) or as a JWK."""
     key_id: Name = "tradesense-1"
     """The key's name, which tokens and the published key carry."""
+    keys: dict[Name, Secret] = {}
+    """Further keys by their names, of the same kind: their tokens are accepted, and with EdDSA they are published,
+    private or public. Nothing is signed with them."""
     issuer: Name = "tradesense"
     """``iss``: who signs."""
     audience: Name = "tradesense"

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
 from tradesense.core.errors import Conflict, EmailTaken, UserNotFound
-from tradesense.core.identity.models import ActionToken, RefreshToken, Session, User
-from tradesense.core.identity.ports import RefreshTokenRepository, SessionRepository, UserRepository
+from tradesense.core.identity.models import ActionToken, ApiKey, RefreshToken, Session, StoredRole, User
+from tradesense.core.identity.repositories import RefreshTokenRepository, SessionRepository, UserRepository
 from tradesense.core.paging import Page, check_cursor
 
 LOOKED_AT = 5_000
@@ -29,7 +29,19 @@ class Rows:
         self.hashes: Table[bytes, str] = Table(state)
         self.tokens: Table[bytes, RefreshToken] = Table(state)
         self.tokens_of: Table[str, tuple[bytes, ...]] = Table(state)
+        self.of_user: SortedTable[str, str] = SortedTable(state)
+        """Session ids under their user's and their own, parted by a slash."""
         self.actions: Table[bytes, ActionToken] = Table(state)
+        self.keys: SortedTable[str, ApiKey] = SortedTable(state)
+        self.key_hashes: Table[bytes, str] = Table(state)
+        self.roles: SortedTable[str, StoredRole] = SortedTable(state)
+
+    def remove_key(self, key_id: str) -> None:
+        """Remove an API key, if it is there."""
+        key = self.keys.get(key_id)
+        if key is not None:
+            self.keys.remove(key_id)
+            self.key_hashes.remove(key.key_hash)
 
     def remove_session(self, session_id: str) -> bool:
         """Remove a session and its refresh tokens; ``False`` when there was none."""
@@ -38,6 +50,7 @@ class Rows:
             return False
         self.sessions.remove(session_id)
         self.hashes.remove(session.token_hash)
+        self.of_user.remove(f"{session.user_id}/{session_id}")
         for token_hash in self.tokens_of.get(session_id) or ():
             self.tokens.remove(token_hash)
         self.tokens_of.remove(session_id)
@@ -111,6 +124,8 @@ class MemoryUsers:
                 self._rows.remove_session(session_id)
             for token_hash in self._rows.actions.visible(lambda token: token.user_id == user_id):
                 self._rows.actions.remove(token_hash)
+            for key_id in self._rows.keys.visible(lambda key: key.user_id == user_id):
+                self._rows.remove_key(key_id)
         return True
 
 
@@ -128,6 +143,7 @@ class MemorySessions:
         async with self._state.begin():
             self._rows.sessions.put(session.id, session)
             self._rows.hashes.put(session.token_hash, session.id)
+            self._rows.of_user.put(f"{session.user_id}/{session.id}", session.id)
 
     async def find(self, token_hash: bytes) -> tuple[Session, User] | None:
         """See :meth:`SessionRepository.find`."""
@@ -198,14 +214,19 @@ class MemoryRefreshTokens:
             known = self._rows.tokens_of.get(token.session_id) or ()
             self._rows.tokens_of.put(token.session_id, (*known, token.token_hash))
 
-    async def spend(self, token_hash: bytes, at: datetime) -> RefreshToken | None:
+    async def spend(self, token_hash: bytes, at: datetime, seed: bytes) -> RefreshToken | None:
         """See :meth:`RefreshTokenRepository.spend`."""
         self._check_open()
         async with self._state.begin():
             token = self._rows.tokens.get(token_hash)
             if token is not None and token.spent_at is None:
-                self._rows.tokens.put(token_hash, replace(token, spent_at=at))
+                self._rows.tokens.put(token_hash, replace(token, spent_at=at, seed=seed))
         return token
+
+    async def find(self, token_hash: bytes) -> RefreshToken | None:
+        """See :meth:`RefreshTokenRepository.find`."""
+        self._check_open()
+        return self._rows.tokens.get(token_hash)
 
 
 _users: type[UserRepository] = MemoryUsers

@@ -9,7 +9,7 @@ from itertools import islice
 from tradesense.adapters.memory._accounts import Rows
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.identity.models import ActionToken, Purpose
-from tradesense.core.identity.ports import ActionTokenRepository
+from tradesense.core.identity.repositories import ActionTokenRepository
 
 
 class MemoryActionTokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tradesense.adapters.memory._accounts import MemoryRefreshTokens, MemorySessions, MemoryUsers
 from tradesense.adapters.memory._actions import MemoryActionTokens
+from tradesense.adapters.memory._grants import MemoryApiKeys, MemoryRoles, MemoryUserSessions
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.identity.ports import IdentityStore
@@ -18,6 +19,9 @@ class MemoryIdentityStore(Lifecycle):
         self._users = MemoryUsers(state, self.check_open)
         self._sessions = MemorySessions(state, self.check_open)
         self._refresh_tokens = MemoryRefreshTokens(state, self.check_open)
+        self._user_sessions = MemoryUserSessions(state, self.check_open)
+        self._api_keys = MemoryApiKeys(state, self.check_open)
+        self._roles = MemoryRoles(state, self.check_open)
         self._actions = MemoryActionTokens(state, self.check_open)
 
     @property
@@ -34,6 +38,21 @@ class MemoryIdentityStore(Lifecycle):
     def refresh_tokens(self) -> MemoryRefreshTokens:
         """See :attr:`IdentityStore.refresh_tokens`."""
         return self._refresh_tokens
+
+    @property
+    def user_sessions(self) -> MemoryUserSessions:
+        """See :attr:`IdentityStore.user_sessions`."""
+        return self._user_sessions
+
+    @property
+    def api_keys(self) -> MemoryApiKeys:
+        """See :attr:`IdentityStore.api_keys`."""
+        return self._api_keys
+
+    @property
+    def roles(self) -> MemoryRoles:
+        """See :attr:`IdentityStore.roles`."""
+        return self._roles
 
     @property
     def actions(self) -> MemoryActionTokens:

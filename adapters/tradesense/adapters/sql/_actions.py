@@ -12,7 +12,7 @@ from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._query import Query, Row
 from tradesense.adapters.sql._tables import action_tokens
 from tradesense.core.identity.models import ActionToken, Purpose
-from tradesense.core.identity.ports import ActionTokenRepository
+from tradesense.core.identity.repositories import ActionTokenRepository
 
 _TOKENS = action_tokens.c
 _COLUMNS = (_TOKENS.token_hash, _TOKENS.purpose, _TOKENS.user_id, _TOKENS.state, _TOKENS.created_at, _TOKENS.expires_at)

@@ -11,7 +11,14 @@ from tradesense.adapters.sql._tables import flag_generation, metadata
 from tradesense.adapters.sql._url import ORIGIN
 from tradesense.core.errors import ConfigurationError
 
-REVISIONS = ("0001_first_tables", "0002_fences", "0003_outbox", "0004_action_tokens", "0005_secrets")
+REVISIONS = (
+    "0001_first_tables",
+    "0002_fences",
+    "0003_outbox",
+    "0004_action_tokens",
+    "0005_secrets",
+    "0006_grants",
+)
 """Every revision, oldest first, as the files in ``migrations/versions`` name them."""
 
 HEAD = REVISIONS[-1]

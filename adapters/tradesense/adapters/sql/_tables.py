@@ -61,7 +61,7 @@ sessions = Table(
     metadata,
     Column("id", CodePoints, primary_key=True),
     Column("token_hash", LargeBinary, nullable=False, unique=True),
-    Column("user_id", CodePoints, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", CodePoints, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("user_epoch", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime, nullable=False, index=True),
@@ -69,6 +69,7 @@ sessions = Table(
     Column("methods", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
+    Index(None, "user_id", "id"),
 )
 
 refresh_tokens = Table(
@@ -78,6 +79,30 @@ refresh_tokens = Table(
     Column("session_id", CodePoints, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("spent_at", UtcDateTime),
+    Column("seed", LargeBinary),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", CodePoints, primary_key=True),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("prefix", Text, nullable=False),
+    Column("user_id", CodePoints, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("name", CodePoints, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 action_tokens = Table(

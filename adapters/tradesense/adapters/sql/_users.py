@@ -19,7 +19,7 @@ from tradesense.adapters.sql._query import Query, Row
 from tradesense.adapters.sql._tables import user_roles, users
 from tradesense.core.errors import Conflict, EmailTaken, UserNotFound
 from tradesense.core.identity.models import User
-from tradesense.core.identity.ports import UserRepository
+from tradesense.core.identity.repositories import UserRepository
 from tradesense.core.paging import Page, check_cursor
 from tradesense.core.sensitive import Secret
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tradesense.adapters.sql._actions import SqlActionTokens
 from tradesense.adapters.sql._database import Database
+from tradesense.adapters.sql._grants import SqlApiKeys, SqlRoles
 from tradesense.adapters.sql._room import Room, database_of
-from tradesense.adapters.sql._sessions import SqlRefreshTokens, SqlSessions
+from tradesense.adapters.sql._sessions import SqlRefreshTokens, SqlSessions, SqlUserSessions
 from tradesense.adapters.sql._users import SqlUsers
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.identity.ports import IdentityStore
@@ -21,6 +22,9 @@ class SqlIdentityStore(Room):
         self._sessions = SqlSessions(self._ready)
         self._refresh_tokens = SqlRefreshTokens(self._ready)
         self._actions = SqlActionTokens(self._ready)
+        self._user_sessions = SqlUserSessions(self._ready)
+        self._api_keys = SqlApiKeys(self._ready)
+        self._roles = SqlRoles(self._ready)
 
     @property
     def users(self) -> SqlUsers:
@@ -41,6 +45,21 @@ class SqlIdentityStore(Room):
     def actions(self) -> SqlActionTokens:
         """See :attr:`IdentityStore.actions`."""
         return self._actions
+
+    @property
+    def user_sessions(self) -> SqlUserSessions:
+        """See :attr:`IdentityStore.user_sessions`."""
+        return self._user_sessions
+
+    @property
+    def api_keys(self) -> SqlApiKeys:
+        """See :attr:`IdentityStore.api_keys`."""
+        return self._api_keys
+
+    @property
+    def roles(self) -> SqlRoles:
+        """See :attr:`IdentityStore.roles`."""
+        return self._roles
 
 
 def identity_store(settings: SqlSettings, context: AdapterContext) -> SqlIdentityStore:

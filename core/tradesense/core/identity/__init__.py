@@ -2,6 +2,7 @@
 
 from tradesense.core.identity.models import (
     ActionToken,
+    ApiKey,
     Client,
     ExternalIdentity,
     IdentityPolicy,
@@ -10,26 +11,35 @@ from tradesense.core.identity.models import (
     Purpose,
     RefreshToken,
     Session,
+    StoredRole,
     TokenKind,
     TokenPair,
     User,
 )
 from tradesense.core.identity.ports import (
-    ActionTokenRepository,
     BreachedPasswords,
     IdentityProvider,
     IdentityStore,
     Messenger,
     PasswordHasher,
-    RefreshTokenRepository,
-    SessionRepository,
     TokenSigner,
-    UserRepository,
 )
+from tradesense.core.identity.repositories import (
+    ActionTokenRepository,
+    ApiKeyRepository,
+    RefreshTokenRepository,
+    RoleRepository,
+    SessionRepository,
+    UserRepository,
+    UserSessionRepository,
+)
+from tradesense.core.identity.rules import Role, Rules
 
 __all__ = (
     "ActionToken",
     "ActionTokenRepository",
+    "ApiKey",
+    "ApiKeyRepository",
     "BreachedPasswords",
     "Client",
     "ExternalIdentity",
@@ -43,11 +53,16 @@ __all__ = (
     "Purpose",
     "RefreshToken",
     "RefreshTokenRepository",
+    "Role",
+    "RoleRepository",
+    "Rules",
     "Session",
     "SessionRepository",
+    "StoredRole",
     "TokenKind",
     "TokenPair",
     "TokenSigner",
     "User",
     "UserRepository",
+    "UserSessionRepository",
 )

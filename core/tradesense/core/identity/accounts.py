@@ -16,7 +16,7 @@ from tradesense.core.identity.mails import Occasion
 from tradesense.core.identity.models import ADMIN, USER, User
 from tradesense.core.identity.passwords import Passwords
 from tradesense.core.identity.ports import IdentityStore
-from tradesense.core.identity.roles import BUILT_IN
+from tradesense.core.identity.roles import Roles
 from tradesense.core.paging import MAX_PAGE, Page
 from tradesense.core.sensitive import Secret
 
@@ -35,6 +35,7 @@ class Accounts:
         trail: AuditTrail,
         clock: Clock,
         ids: Ids,
+        roles: Roles,
         joined: bool,
     ) -> None:
         self._store = store
@@ -43,6 +44,7 @@ class Accounts:
         self._trail = trail
         self._clock = clock
         self._ids = ids
+        self._roles = roles
         self._joined = joined
 
     async def register(
@@ -81,7 +83,7 @@ class Accounts:
         :raises PasswordRefused: the password may not be used.
         :raises EmailTaken: the address has an account.
         """
-        roles = _known(roles)
+        roles = await self._roles.check(roles)
         normal = emails.normalise(email)
         hashed = await self._passwords.make(password, email=normal)
         user = self._new(normal, hashed, roles, verified=True)
@@ -206,17 +208,3 @@ def _name(name: str) -> str:
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidInput(f"a name has at most {MAX_NAME} characters, all of them printable")
     return name.strip()
-
-
-def _known(roles: tuple[str, ...]) -> tuple[str, ...]:
-    """The roles, each once.
-
-    :raises InvalidInput: there is none, or one that is not known.
-    """
-    known = f"use one of {', '.join(sorted(BUILT_IN))}"
-    if not roles:
-        raise InvalidInput("an account has at least one role", mend=known)
-    for role in roles:
-        if role not in BUILT_IN:
-            raise InvalidInput(f"there is no role {role[:80]!r}", mend=known)
-    return tuple(dict.fromkeys(roles))

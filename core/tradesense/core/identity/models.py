@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from tradesense.core.identity.permissions import Permission
-from tradesense.core.identity.rules import Proof, Rules
+from tradesense.core.identity.rules import Proof, Role, Rules
 from tradesense.core.sensitive import Secret
 
 ADMIN = "admin"
@@ -68,6 +68,33 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     spent_at: datetime | None = None
     """``None`` while unspent. As an answer of ``spend``: when an *earlier* call spent it."""
+    seed: bytes = b""
+    """What the call that spent it left: with the token itself, which nobody keeps, it makes the successor."""
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program authenticates with. The key itself is shown once; its SHA-256 is kept."""
+
+    id: str
+    key_hash: bytes
+    prefix: str
+    """How the key begins, for people to tell keys apart."""
+    user_id: str
+    name: str
+    scopes: tuple[str, ...]
+    """Permissions. The key may do what lies in them and is permitted to its user."""
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None = None
+
+
+class StoredRole(msgspec.Struct, frozen=True, kw_only=True):
+    """A role as it is kept."""
+
+    role: Role
+    revision: int
+    """Counts from 1; 0 is a role that comes with the platform."""
+    updated_at: datetime
 
 
 FRESH = timedelta(minutes=5)
@@ -103,6 +130,7 @@ class Via(StrEnum):
 
     COOKIE = "cookie"
     BEARER = "bearer"
+    KEY = "api-key"
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +146,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ("pwd",)
     """How (RFC 8176)."""
     via: Via
+    key_id: str = ""
+    """The API key, which has no session and no login."""
 
     def permits(self, wanted: Permission | str, now: datetime | None = None) -> bool:
         """Whether all of ``wanted`` may be done; without an instant no login counts as fresh."""
@@ -125,7 +155,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     def proof(self, now: datetime | None = None) -> Proof:
         """What this login can satisfy at ``now``."""
-        fresh = now is not None and now - self.authenticated_at <= FRESH
+        fresh = bool(self.session_id) and now is not None and now - self.authenticated_at <= FRESH
         return Proof(fresh=fresh, strong="mfa" in self.methods)
 
 
@@ -211,6 +241,10 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Links that may be asked for by one address within ``mails_window``."""
     mails_window: float = 3_600.0
     """Seconds."""
+    refresh_grace: float = 10.0
+    """Seconds in which a refresh token that is sent twice brings the same successor; after that it ends the session."""
+    api_key_ttl: int = 31_536_000
+    """Seconds that an API key lives at most."""
     login_attempts: int = 5
     """Attempts per account within ``login_window``."""
     login_attempts_per_address: int = 60

@@ -3,141 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Protocol
 
 from tradesense.core.identity.models import (
-    ActionToken,
     ExternalIdentity,
     Message,
-    Purpose,
-    RefreshToken,
-    Session,
     TokenKind,
-    User,
 )
-from tradesense.core.paging import Page
+from tradesense.core.identity.repositories import (
+    ActionTokenRepository,
+    ApiKeyRepository,
+    RefreshTokenRepository,
+    RoleRepository,
+    SessionRepository,
+    UserRepository,
+    UserSessionRepository,
+)
 from tradesense.core.sensitive import Secret
-
-
-class UserRepository(Protocol):
-    """Accounts."""
-
-    async def add(self, user: User) -> None:
-        """Keep a new account. Of concurrent ones with the same ``email_key``, one is kept.
-
-        :raises EmailTaken: the ``email_key`` is another account's.
-        """
-        ...
-
-    async def get(self, user_id: str) -> User:
-        """The account.
-
-        :raises UserNotFound: there is none.
-        """
-        ...
-
-    async def by_email(self, email_key: str) -> User | None:
-        """The account with this uniqueness key, or ``None``."""
-        ...
-
-    async def update(self, user: User) -> User:
-        """Replace the account whose version is ``user.version`` and return it with the next version.
-
-        :raises UserNotFound: there is none.
-        :raises Conflict: it has another version; nothing was written.
-        :raises EmailTaken: the new ``email_key`` is another account's.
-        """
-        ...
-
-    async def list(self, *, role: str = "", cursor: str | None = None, limit: int = 100) -> Page[User]:
-        """Accounts by id, only those with ``role`` where one is given, ``limit`` (1 to 1000) a page.
-
-        :raises InvalidInput: ``cursor`` is not one that this list can have given out.
-        """
-        ...
-
-    async def remove(self, user_id: str) -> bool:
-        """Remove the account with its sessions and tokens of every kind; ``False`` when there was none."""
-        ...
-
-
-class SessionRepository(Protocol):
-    """Sessions, found together with their user so that a request costs one look-up."""
-
-    async def add(self, session: Session) -> None:
-        """Keep a new session."""
-        ...
-
-    async def find(self, token_hash: bytes) -> tuple[Session, User] | None:
-        """The session whose token hashes to this, expired or not, or ``None``."""
-        ...
-
-    async def find_by_id(self, session_id: str) -> tuple[Session, User] | None:
-        """The session with this id, expired or not, or ``None``."""
-        ...
-
-    async def touch(self, session_id: str, at: datetime) -> None:
-        """Note that the session was used at ``at``.
-
-        No such session, or an earlier instant than the noted one, is a no-op.
-        """
-        ...
-
-    async def end(self, session_id: str) -> bool:
-        """Remove the session and its refresh tokens; ``False`` when there was none."""
-        ...
-
-    async def sweep(self, expired_before: datetime, idle_since: datetime, *, limit: int = 1000) -> int:
-        """Remove up to ``limit`` sessions that ended before the first instant or were last seen before the second.
-
-        Their refresh tokens go with them. Returns how many sessions were removed.
-        """
-        ...
-
-
-class RefreshTokenRepository(Protocol):
-    """Refresh tokens, by hash."""
-
-    async def add(self, token: RefreshToken) -> None:
-        """Keep a new, unspent token."""
-        ...
-
-    async def spend(self, token_hash: bytes, at: datetime) -> RefreshToken | None:
-        """Spend the token; ``None`` when it is unknown.
-
-        Of concurrent calls exactly one gets ``spent_at`` ``None``: it won. Every other gets the instant of the
-        spending, which means that the token was used twice.
-        """
-        ...
-
-
-class ActionTokenRepository(Protocol):
-    """One-time tokens for what is confirmed by mail, by hash."""
-
-    async def add(self, token: ActionToken) -> None:
-        """Keep a new token. Others of the same account and purpose stay."""
-        ...
-
-    async def find(self, purpose: Purpose, token_hash: bytes) -> ActionToken | None:
-        """The token with this hash, expired or not; ``None`` when there is none for this purpose."""
-        ...
-
-    async def take(self, purpose: Purpose, token_hash: bytes) -> ActionToken | None:
-        """Remove the token and return it, expired or not.
-
-        Of concurrent calls exactly one gets it; every other, and a call for another purpose, gets ``None``. With the
-        transaction that it joins, the removal is rolled back.
-        """
-        ...
-
-    async def drop(self, user_id: str) -> int:
-        """Remove all tokens of the account; returns how many."""
-        ...
-
-    async def sweep(self, expired_before: datetime, *, limit: int = 1000) -> int:
-        """Remove up to ``limit`` tokens that expired before this instant; returns how many."""
-        ...
 
 
 class IdentityStore(Protocol):
@@ -164,6 +46,21 @@ class IdentityStore(Protocol):
     @property
     def actions(self) -> ActionTokenRepository:
         """One-time tokens."""
+        ...
+
+    @property
+    def user_sessions(self) -> UserSessionRepository:
+        """The sessions of one user."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeyRepository:
+        """API keys."""
+        ...
+
+    @property
+    def roles(self) -> RoleRepository:
+        """Roles."""
         ...
 
 

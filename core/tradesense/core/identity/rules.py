@@ -136,16 +136,24 @@ class Patterns:
 class Rules:
     """What some roles permit together. It never changes."""
 
-    def __init__(self, roles: Sequence[Role]) -> None:
+    def __init__(self, roles: Sequence[Role], *, bounds: Patterns | None = None) -> None:
         """Compile ``roles``, which hold all that they inherit from.
+
+        :param bounds: outside of which nothing is permitted.
 
         :raises InvalidInput: one of them holds what is not a permission.
         """
+        self.roles = tuple(roles)
         self.allow = Patterns((text, role.name) for role in roles for text in role.allow)
         self.deny = Patterns((text, role.name) for role in roles for text in role.deny)
         self.step_up = Patterns((text, role.name) for role in roles for text in role.step_up)
         self.mfa = Patterns((text, role.name) for role in roles for text in role.mfa)
+        self.bounds = bounds
         self._decided: dict[tuple[Permission, Proof], bool] = {}
+
+    def bounded(self, scopes: Iterable[str]) -> Rules:
+        """The same rules for what lies in ``scopes``, and nothing beyond."""
+        return Rules(self.roles, bounds=Patterns((scope, "") for scope in scopes))
 
     def permits(self, wanted: Permission | str, proof: Proof = Proof()) -> bool:  # noqa: B008  # a tuple cannot change
         """Whether all of ``wanted`` may be done by a caller with ``proof``."""
@@ -182,7 +190,7 @@ class Rules:
     def _why(self, wanted: Permission, proof: Proof) -> Why:
         if self.deny.touch(wanted):
             return Why.DENIED
-        if not self.allow.cover(wanted):
+        if not self.allow.cover(wanted) or (self.bounds is not None and not self.bounds.cover(wanted)):
             return Why.NOT_GRANTED
         if not proof.strong and self.mfa.touch(wanted):
             return Why.MFA
@@ -198,7 +206,7 @@ class Rules:
         for permission, _ in self.allow.rules:
             if self.deny.cover(permission):
                 continue
-            if not held.allow.cover(permission):
+            if not held.allow.cover(permission) or (held.bounds is not None and not held.bounds.cover(permission)):
                 return permission
             if (more := self._less_bound(permission, held, proof)) is not None:
                 return more

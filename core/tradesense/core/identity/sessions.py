@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -20,37 +18,22 @@ from tradesense.core.errors import (
     InvalidEmail,
     LimitExceeded,
     SessionEnded,
-    TokenRefused,
 )
 from tradesense.core.identity import emails, passwords
-from tradesense.core.identity.liveness import alive
 from tradesense.core.identity.models import (
     Client,
     IdentityPolicy,
     Login,
     Principal,
     Session,
-    TokenKind,
     User,
-    Via,
 )
-from tradesense.core.identity.ports import IdentityStore, PasswordHasher, TokenSigner
-from tradesense.core.identity.roles import built_in
+from tradesense.core.identity.ports import IdentityStore, PasswordHasher
+from tradesense.core.identity.recognition import Recognition
 from tradesense.core.identity.tokens import Tokens, digest, mint
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.instruments import LOGINS
 from tradesense.core.telemetry.ports import Telemetry
-
-REMEMBERED = 10_000
-"""Principals kept in the process."""
-
-REMEMBER_SECONDS = 0.9
-"""A revocation by another process holds after this at the latest; the promise is one second (SECURITY R15)."""
-
-TOUCH_SECONDS = 60
-"""``last_seen_at`` is written at most this often, so that reading does not cost a write."""
-
-Find = Callable[[], Awaitable[tuple[Session, User] | None]]
 
 
 class Sessions:
@@ -61,7 +44,7 @@ class Sessions:
         *,
         store: IdentityStore,
         hasher: PasswordHasher,
-        signer: TokenSigner,
+        recognition: Recognition,
         throttle: Throttle,
         trail: AuditTrail,
         telemetry: Telemetry,
@@ -73,7 +56,7 @@ class Sessions:
     ) -> None:
         self._store = store
         self._hasher = hasher
-        self._signer = signer
+        self._recognition = recognition
         self._throttle = throttle
         self._trail = trail
         self._telemetry = telemetry
@@ -83,8 +66,6 @@ class Sessions:
         self._policy = policy
         self._joined = joined
         self._decoy: Secret | None = None
-        self._remembered: OrderedDict[bytes | str, tuple[float, Principal]] = OrderedDict()
-        self._endings = 0
 
     async def login(
         self,
@@ -139,40 +120,69 @@ class Sessions:
 
         :param tokens: issue the session's first pair too.
         """
-        login = self._begin(user, client, methods)
+        login = self._begin(user, client, methods=methods)
         await self._store.sessions.add(login.session)
         return login if tokens is None else replace(login, pair=await tokens.issue(login.session))
 
     def forget_user(self, user_id: str) -> None:
         """Look the sessions of this user up again at once; every other process does within a second."""
-        self._forget(lambda known: known.user_id == user_id)
+        self._recognition.forget(lambda known: known.user_id == user_id)
+
+    async def step_up(
+        self,
+        principal: Principal,
+        password: Secret,
+        *,
+        client: Client,
+        actor: Actor,
+        correlation_id: str = "",
+        tokens: Tokens | None = None,
+    ) -> Login:
+        """Check the password once more and go on in a session with a fresh id; the one before ends (ASVS 7.2.4).
+
+        It lasts no longer than the one before would have, and counts as a fresh login.
+
+        :param tokens: issue a pair of tokens as part of the same change.
+        :raises CredentialsRefused: the password is wrong.
+        :raises SessionEnded: the session has ended meanwhile.
+        :raises LimitExceeded: too many attempts for this account or from this address.
+        """
+        secret = passwords.normalise(password)
+        event = Event("identity.step-up", principal.user_id, actor, correlation_id)
+        try:
+            key = (await self._store.users.get(principal.user_id)).email_key
+            await self._count(key, client.address)
+            user = await self._proved(key, secret)
+        except (CredentialsRefused, LimitExceeded) as error:
+            event.detail["reason"] = error.code
+            await self._trail.note(event, Outcome.DENIED)
+            raise
+        async with self._trail.change(event, joined=self._joined):
+            found = await self._store.sessions.find_by_id(principal.session_id)
+            if found is None or not await self._store.sessions.end(principal.session_id):
+                raise SessionEnded(mend="log in again")
+            login = self._begin(user, client, after=found[0])
+            event.detail |= {"session": login.session.id, "before": principal.session_id}
+            await self._store.sessions.add(login.session)
+            if tokens is not None:
+                login = replace(login, pair=await tokens.issue(login.session))
+        self._recognition.forget(lambda known: known.session_id == principal.session_id)
+        return login
 
     async def by_cookie(self, token: str) -> Principal:
-        """Who holds this session token.
-
-        :raises SessionEnded: nobody: it is unknown, expired, idle or revoked.
-        """
-        key = digest(token)
-        return await self._recognise(key, lambda: self._store.sessions.find(key), Via.COOKIE)
+        """See :meth:`Recognition.by_cookie`."""
+        return await self._recognition.by_cookie(token)
 
     async def by_bearer(self, token: str) -> Principal:
-        """Who holds this access token, provided that its session is still alive.
-
-        :raises TokenRefused: the token is not one of ours, or has expired.
-        :raises SessionEnded: its session has ended.
-        """
-        claims = await self._signer.verify(TokenKind.ACCESS, token)
-        session_id = claims.get("sid")
-        if not isinstance(session_id, str):
-            raise TokenRefused("the token names no session")
-        return await self._recognise(session_id, lambda: self._store.sessions.find_by_id(session_id), Via.BEARER)
+        """See :meth:`Recognition.by_bearer`."""
+        return await self._recognition.by_bearer(token)
 
     async def logout(self, principal: Principal, *, actor: Actor, correlation_id: str = "") -> None:
         """End the session; this process forgets it at once, every other one within a second."""
         event = Event("identity.logout", principal.user_id, actor, correlation_id, {"session": principal.session_id})
         async with self._trail.change(event, joined=self._joined):
             await self._store.sessions.end(principal.session_id)
-        self._forget(lambda known: known.session_id == principal.session_id)
+        self._recognition.forget(lambda known: known.session_id == principal.session_id)
 
     async def logout_all(self, principal: Principal, *, actor: Actor, correlation_id: str = "") -> None:
         """End every session of the user, this one included.
@@ -183,7 +193,8 @@ class Sessions:
         async with self._trail.change(event, joined=self._joined):
             user = await self._store.users.get(principal.user_id)
             await self._store.users.update(replace(user, epoch=user.epoch + 1))
-        self._forget(lambda known: known.user_id == principal.user_id)
+            await self._store.user_sessions.end(user.id)
+        self._recognition.forget(lambda known: known.user_id == principal.user_id)
 
     async def sweep(self) -> int:
         """Remove sessions that have ended by time; returns how many. A batch and its row are one transaction."""
@@ -232,7 +243,9 @@ class Sessions:
             self._decoy = await self._hasher.hash(mint(self._random))
         return self._decoy
 
-    def _begin(self, user: User, client: Client, methods: tuple[str, ...] = ("pwd",)) -> Login:
+    def _begin(
+        self, user: User, client: Client, *, methods: tuple[str, ...] = ("pwd",), after: Session | None = None
+    ) -> Login:
         now = self._clock.now()
         token = mint(self._random)
         session = Session(
@@ -242,49 +255,9 @@ class Sessions:
             user_epoch=user.epoch,
             created_at=now,
             last_seen_at=now,
-            expires_at=now + timedelta(seconds=self._policy.session_absolute),
-            methods=methods,
+            expires_at=after.expires_at if after else now + timedelta(seconds=self._policy.session_absolute),
+            methods=after.methods if after else methods,
             address=client.address,
             user_agent=client.user_agent[:256],
         )
         return Login(user=user, session=session, token=token)
-
-    async def _recognise(self, key: bytes | str, find: Find, via: Via) -> Principal:
-        moment = self._clock.monotonic()
-        known = self._remembered.get(key)
-        if known is not None and moment < known[0]:
-            return known[1]
-        endings = self._endings
-        found = await find()
-        now = self._clock.now()
-        if found is None or not alive(*found, policy=self._policy, now=now):
-            self._remembered.pop(key, None)
-            raise SessionEnded(mend="log in again")
-        session, user = found
-        if now - session.last_seen_at >= timedelta(seconds=TOUCH_SECONDS):
-            await self._store.sessions.touch(session.id, now)
-        principal = Principal(
-            user_id=user.id,
-            email=user.email,
-            session_id=session.id,
-            roles=user.roles,
-            rules=built_in(user.roles),
-            authenticated_at=session.created_at,
-            methods=session.methods,
-            via=via,
-        )
-        if endings == self._endings:  # else a session that ended while it was looked up would be remembered
-            self._remember(key, moment + REMEMBER_SECONDS, principal)
-        return principal
-
-    def _remember(self, key: bytes | str, until: float, principal: Principal) -> None:
-        self._remembered[key] = (until, principal)
-        self._remembered.move_to_end(key)
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
-
-    def _forget(self, ended: Callable[[Principal], bool]) -> None:
-        self._endings += 1
-        for key, (_, known) in list(self._remembered.items()):
-            if ended(known):
-                self._remembered.pop(key, None)

@@ -15,7 +15,8 @@ from tradesense.entrypoints.cli.output import output_option, say, show_one, show
 from tradesense.entrypoints.cli.session import loaded, operator, pages, work
 
 if TYPE_CHECKING:
-    from tradesense.core.identity.models import User
+    from tradesense.core.identity.models import Session, User
+    from tradesense.core.identity.rules import Decision
     from tradesense.entrypoints.services import Services
 
 RANDOM_BYTES = 18
@@ -113,6 +114,73 @@ def disable(email: str) -> None:
         return await services.accounts.disable(user.id, actor=operator())
 
     say(f"{work(end).email} is disabled, and its sessions are ended")
+
+
+@users.command("roles")
+@click.argument("email")
+@click.option("--set", "wanted", multiple=True, metavar="ROLE", help="A role in place of its own; can be given again.")
+@output_option
+def roles_(email: str, wanted: tuple[str, ...], output: str) -> None:
+    """Print an account's roles, or replace them, which ends its sessions."""
+
+    async def change(services: Services) -> User:
+        user = await services.accounts.named(email)
+        return await services.roles.assign(user.id, wanted, by=None, actor=operator()) if wanted else user
+
+    user = work(change, keeps="identity.provider" if wanted else "")
+    show_one({"id": user.id, "email": user.email, "roles": user.roles}, output)
+
+
+@users.command()
+@click.argument("email")
+@click.argument("permission")
+@output_option
+def explain(email: str, permission: str, output: str) -> None:
+    """Tell whether an account's roles permit something, and why; exit 1 if not."""
+
+    async def ask(services: Services) -> Decision:
+        return await services.roles.explain((await services.accounts.named(email)).id, permission)
+
+    found = work(ask)
+    show_one({"allowed": found.granted, "why": found.why, "role": found.role, "rule": found.rule}, output)
+    if not found.granted:
+        click.get_current_context().exit(1)
+
+
+@users.command()
+@click.argument("email")
+@output_option
+def sessions(email: str, output: str) -> None:
+    """List where an account is logged in."""
+    from tradesense.core.identity.devices import device_of  # noqa: PLC0415  # `--help` need not pay for it
+
+    async def read(services: Services) -> list[Session]:
+        user = await services.accounts.named(email)
+        return [session async for session in pages(partial(services.devices.list, user.id))]
+
+    rows = [
+        {
+            "id": session.id,
+            "device": device_of(session.user_agent),
+            "address": session.address,
+            "authenticated_at": session.created_at,
+            "last_seen_at": session.last_seen_at,
+            "methods": session.methods,
+        }
+        for session in work(read)
+    ]
+    show_rows(rows, ["id", "device", "address", "authenticated_at", "last_seen_at", "methods"], output)
+
+
+@users.command()
+@click.argument("email")
+def logout(email: str) -> None:
+    """End every session of an account."""
+
+    async def end(services: Services) -> int:
+        return await services.devices.end_all((await services.accounts.named(email)).id, actor=operator())
+
+    say(f"{work(end)} sessions are ended")
 
 
 def _password(*, piped: bool) -> tuple[Secret, dict[str, str]]:

@@ -6,17 +6,21 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from tradesense.entrypoints.http import (
+    apikeys,
     audit,
     cache,
     config,
     credentials,
+    devices,
     flags,
     identity,
     limits,
     openapi,
     plugins,
+    roles,
     secrets,
     telemetry,
+    tokens,
     users,
 )
 from tradesense.entrypoints.http.access import STDERR, AccessLog
@@ -46,9 +50,14 @@ def create_app(services: Services, *, readiness: Readiness | None = None, log_to
     """
     settings = services.settings
     site = Site(settings)
-    routes = create_routes(settings, site)
+    routes, within = create_routes(settings, site), settings.http.answer_within
     return Observe(
-        Front(Deadline(routes, within) if (within := settings.http.answer_within) else routes, settings.http, DIRECT),
+        Front(
+            Deadline(routes, within) if (within := settings.http.answer_within) else routes,
+            settings.http,
+            DIRECT,
+            forms=tokens.FORMS,
+        ),
         services=services,
         site=site,
         readiness=readiness or Readiness(services.health, services.clock),
@@ -86,6 +95,10 @@ def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
     handlers = [
         *identity.ROUTES,
         *credentials.ROUTES,
+        *tokens.ROUTES,
+        *devices.ROUTES,
+        *apikeys.ROUTES,
+        *roles.ROUTES,
         *users.ROUTES,
         *secrets.ROUTES,
         *flags.ROUTES,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.parse import parse_qsl
 
+import msgspec
 from litestar.types import HTTPReceiveMessage, Receive
 
 from tradesense.entrypoints.http import problems
@@ -15,6 +17,8 @@ READ_SECONDS = 10.0
 """How long a whole body may take to arrive."""
 
 _MEDIA_TYPE = re.compile(rb"application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+_FORM = re.compile(rb"application/x-www-form-urlencoded(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+MOST_FIELDS = 10
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _OPENING = frozenset(b"[{")
 _LARGEST_LENGTH = 18
@@ -24,9 +28,11 @@ _LARGEST_LENGTH = 18
 class JsonBody:
     """Reads bodies of at most ``most`` bytes that nest at most ``depth`` deep."""
 
-    def __init__(self, *, most: int, depth: int) -> None:
+    def __init__(self, *, most: int, depth: int, forms: frozenset[str] = frozenset()) -> None:
+        """:param forms: paths whose bodies may be forms, which become a JSON object of texts."""
         self._most = most
         self._depth = depth
+        self._forms = forms
         self._too_large = f"a body has at most {most} bytes"
 
     async def received(self, exchange: Exchange, receive: Receive, *, expected: bool) -> Receive:
@@ -42,10 +48,13 @@ class JsonBody:
         if not expected:
             return receive
         empty = length in {b"", b"0"} and b"transfer-encoding" not in headers
-        _check_kind(headers, empty=empty)
+        form = exchange.path in self._forms and _FORM.fullmatch(headers.get(b"content-type", b"")) is not None
+        _check_kind(headers, empty=empty, form=form)
         if empty:
             return receive
         body = await self._read(receive)
+        if form:
+            return _replay(_as_json(body), receive)
         if deeper_than(self._depth, body):
             raise Refused(problems.TOO_DEEP, f"JSON nests at most {self._depth} deep")
         return _replay(body, receive)
@@ -72,14 +81,28 @@ class JsonBody:
             ) from error
 
 
-def _check_kind(headers: dict[bytes, bytes], *, empty: bool) -> None:
+def _as_json(body: bytes) -> bytes:
+    """A form's fields as a JSON object.
+
+    :raises Refused: it is no form, or a field comes twice.
+    """
+    try:
+        pairs = parse_qsl(body.decode("ascii"), strict_parsing=bool(body), max_num_fields=MOST_FIELDS, errors="strict")
+    except ValueError as error:
+        raise Refused(problems.INVALID_BODY, "the form is malformed") from error
+    if len(dict(pairs)) != len(pairs):
+        raise Refused(problems.INVALID_BODY, "a field comes more than once")
+    return msgspec.json.encode(dict(pairs))
+
+
+def _check_kind(headers: dict[bytes, bytes], *, empty: bool, form: bool) -> None:
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         raise Refused(
             problems.UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not taken", headers={"Accept-Encoding": "identity"}
         )
     kind = headers.get(b"content-type")
-    if kind is None and empty:
+    if form or (kind is None and empty):
         return
     if kind is None or not _MEDIA_TYPE.fullmatch(kind):
         raise Refused(

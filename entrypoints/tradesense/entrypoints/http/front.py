@@ -35,6 +35,7 @@ SINGULAR = frozenset(
         b"if-none-match",
         b"origin",
         b"sec-fetch-site",
+        b"x-api-key",
         b"x-csrf-token",
     }
 )
@@ -47,10 +48,16 @@ Direct = Callable[[Exchange, Send], Awaitable[None]]
 class Front:
     """The second layer, inside :class:`~.observe.Observe`."""
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings, direct: Mapping[tuple[str, str], Direct]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: HttpSettings,
+        direct: Mapping[tuple[str, str], Direct],
+        forms: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._direct = direct
-        self._body = JsonBody(most=settings.max_body, depth=settings.max_json_depth)
+        self._body = JsonBody(most=settings.max_body, depth=settings.max_json_depth, forms=forms)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Refuse, answer directly, or hand on."""

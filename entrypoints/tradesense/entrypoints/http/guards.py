@@ -153,13 +153,19 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     if after:
         await limits.count(exchange, after)
     try:
-        if principal.via is Via.COOKIE and exchange.method in UNSAFE:
-            csrf.check(exchange, principal.session_id)
-        if declared.need != AUTHENTICATED:
-            check(principal, declared.permission(request), exchange, step_up=declared.step_up)
+        _check(request, exchange, declared, principal)
     except Denied as error:
         await _note(exchange, handler, declared, error)
         raise
+
+
+def _check(request: Request[Any, Any, Any], exchange: Exchange, declared: Guard, principal: Principal) -> None:
+    if principal.via is Via.COOKIE and exchange.method in UNSAFE:
+        csrf.check(exchange, principal.session_id)
+    if declared.need != AUTHENTICATED:
+        check(principal, declared.permission(request), exchange, step_up=declared.step_up)
+    elif not principal.session_id:
+        raise PermissionDenied("this is for who has logged in, and not for API keys")
 
 
 def check(principal: Principal, wanted: Permission | str, exchange: Exchange, *, step_up: bool = False) -> None:
@@ -188,23 +194,28 @@ def _refusal(decision: Decision) -> PermissionDenied:
 
 
 async def authenticate(exchange: Exchange) -> Principal:
-    """Who is asking, by bearer token or by session cookie. With both, the token counts (SECURITY R22).
+    """Who is asking, by bearer token, API key or session cookie. A cookie beside a token does not count (SECURITY R22).
 
     :raises Unauthenticated: neither is there, or the one that counts is not accepted.
     """
-    sessions = exchange.services.sessions
+    recognition = exchange.services.recognition
     cookie = exchange.cookie(exchange.site.cookies.session)
     authorization = exchange.headers.get(b"authorization")
+    api_key = exchange.headers.get(b"x-api-key")
+    if api_key is not None:
+        if authorization is not None:
+            raise TokenRefused("send Authorization or X-API-Key, not both")
+        return await recognition.by_key(api_key.strip().decode("latin-1"))
     if authorization is not None:
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             raise TokenRefused("only Bearer is taken in Authorization")
         if cookie:
             log.warning("bearer token and session cookie in one request", counted="bearer")
-        return await sessions.by_bearer(token.strip().decode("latin-1"))
+        return await recognition.by_bearer(token.strip().decode("latin-1"))
     if not cookie:
         raise Unauthenticated
-    return await sessions.by_cookie(cookie)
+    return await recognition.by_cookie(cookie)
 
 
 async def _note(exchange: Exchange, handler: HTTPRouteHandler, declared: Guard, error: Denied) -> None:

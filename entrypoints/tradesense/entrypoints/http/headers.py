@@ -26,7 +26,7 @@ _WITH_CHARSET = {
 }
 
 EXPOSED = b"ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
-ALLOWED = b"Authorization, Content-Type, If-Match, If-None-Match, Traceparent, X-CSRF-Token, X-Request-ID"
+ALLOWED = b"Authorization, Content-Type, If-Match, If-None-Match, Traceparent, X-API-Key, X-CSRF-Token, X-Request-ID"
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 
 

@@ -155,12 +155,13 @@ async def login(data: JSONBody[LoginBody]) -> Response[LoginAnswer]:
 def logged_in(here: Exchange, done: Login) -> Response[LoginAnswer]:
     """What is answered where a session has begun: with cookies, or with the pair of tokens that was asked for."""
     if done.pair is not None:
-        return Response(_by_token(done, done.pair))
+        return Response(by_token(done, done.pair))
     answer = LoginAnswer(user=view(done.user), csrf_token=here.services.csrf.issue(done.session.id))
     return Response(answer, cookies=[cookies.session(here, done.token), cookies.no_visit(here)])
 
 
-def _by_token(done: Login, pair: TokenPair) -> LoginAnswer:
+def by_token(done: Login, pair: TokenPair) -> LoginAnswer:
+    """The answer to a login in token mode."""
     return LoginAnswer(
         user=view(done.user),
         access_token=pair.access_token,

@@ -141,7 +141,8 @@ def _by_user(exchange: Exchange) -> str:
 
 
 def _by_key(exchange: Exchange) -> str:
-    return _by_address(exchange) if exchange.principal is None else f"session {exchange.principal.session_id}"
+    caller = exchange.principal
+    return _by_address(exchange) if caller is None else f"key {caller.key_id or caller.session_id}"
 
 
 KEYS: dict[str, Key] = {"address": _by_address, "user": _by_user, "api-key": _by_key}

@@ -15,7 +15,7 @@ from tradesense.entrypoints.http.guards import OPT, PUBLIC, Guard, public
 from tradesense.entrypoints.http.site import Site
 
 DOCUMENT = "/openapi.json"
-BY_COOKIE, BY_TOKEN, CSRF = "session", "bearer", "csrf"
+BY_COOKIE, BY_TOKEN, BY_KEY, CSRF = "session", "bearer", "api-key", "csrf"
 
 
 class _DocumentOnly(Router):
@@ -44,6 +44,12 @@ def config(site: Site) -> OpenAPIConfig:
                     description="The session of a browser. Unsafe methods need the header X-CSRF-Token as well.",
                 ),
                 BY_TOKEN: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                BY_KEY: SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="header",
+                    name="X-API-Key",
+                    description="From POST /api/v1/api-keys; taken as a bearer token, too.",
+                ),
                 CSRF: SecurityScheme(
                     type="apiKey",
                     security_scheme_in="header",
@@ -69,4 +75,4 @@ def describe(handler: HTTPRouteHandler) -> None:
         handler.security = None
     else:
         unsafe = bool(handler.http_methods - {"GET"})
-        handler.security = [{BY_COOKIE: [], **({CSRF: []} if unsafe else {})}, {BY_TOKEN: []}]
+        handler.security = [{BY_COOKIE: [], **({CSRF: []} if unsafe else {})}, {BY_TOKEN: []}, {BY_KEY: []}]

@@ -9,12 +9,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from tradesense.core.errors import PermissionDenied
 from tradesense.core.identity.models import USER, User
-from tradesense.core.identity.roles import built_in
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
-from tradesense.entrypoints.http.exchange import Exchange, current
+from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
 from tradesense.entrypoints.http.identity import Email
 from tradesense.entrypoints.http.queries import Cursor, Limit, Text
@@ -49,28 +47,22 @@ class Accounts(Struct, frozen=True, kw_only=True):
 async def users(role: Text = "", cursor: Cursor = None, limit: Limit = 100) -> Accounts:
     """A page of accounts, only those with ``role`` where one is given."""
     page = await current().services.accounts.list(role=role, cursor=cursor, limit=limit)
-    return Accounts(items=tuple(_account(user) for user in page.items), cursor=page.cursor)
+    return Accounts(items=tuple(account(user) for user in page.items), cursor=page.cursor)
 
 
 @post("/api/v1/users", opt=guard("users:write"), status_code=201, tags=["users"])
 async def create_user(data: JSONBody[NewUser]) -> Account:
     """Make an account. Nobody can give a role that permits more than they may themselves."""
     here = current()
-    _check_grant(here, data.roles)
+    await here.services.roles.check_grant(data.roles, here.caller())
     user = await here.services.accounts.create(
         data.email, data.password, roles=data.roles, actor=here.actor, correlation_id=here.correlation_id
     )
-    return _account(user)
+    return account(user)
 
 
-def _check_grant(here: Exchange, roles: tuple[str, ...]) -> None:
-    caller = here.caller()
-    more = built_in(roles).beyond(caller.rules, caller.proof(here.services.clock.now()))
-    if more is not None:
-        raise PermissionDenied(f"these roles permit {more}, and you may not", mend="ask an administrator")
-
-
-def _account(user: User) -> Account:
+def account(user: User) -> Account:
+    """What administrators see of an account."""
     return Account(id=user.id, email=user.email, roles=user.roles, disabled=user.disabled, created_at=user.created_at)
 
 

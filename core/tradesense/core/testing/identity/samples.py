@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tradesense.core.identity.models import ActionToken, Purpose, RefreshToken, Session, User
+from tradesense.core.identity.models import ActionToken, ApiKey, Purpose, RefreshToken, Session, User
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import fresh
@@ -64,6 +64,21 @@ def an_action(user: User, **fields: Any) -> ActionToken:
         "expires_at": NOW + timedelta(hours=1),
     }
     return ActionToken(**(defaults | fields))
+
+
+def a_key(user: User, **fields: Any) -> ApiKey:
+    """An API key of ``user`` that lasts a day from :data:`NOW`."""
+    defaults: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "key_hash": secrets.token_bytes(32),
+        "prefix": "tsk_abcdefgh",
+        "user_id": user.id,
+        "name": fresh("key"),
+        "scopes": ("flags:evaluate", "secrets:read:team-a/*"),
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(days=1),
+    }
+    return ApiKey(**(defaults | fields))
 
 
 async def with_user(store: IdentityStore, **fields: Any) -> User:

@@ -16,6 +16,8 @@ from tradesense.core.testing.identity.samples import NOW, a_session, a_token, wi
 LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
 """Sweeps happen here, so that they leave the sessions of other tests alone."""
 
+SEED = b"\x00\xff" * 16
+
 BEFORE_ALL = datetime(1980, 1, 1, tzinfo=UTC)
 
 
@@ -84,9 +86,9 @@ class SessionTests(Contract):
             assert await store.sessions.end(session.id) is True
             assert await store.sessions.find(session.token_hash) is None
             assert await store.sessions.find_by_id(session.id) is None
-            assert await store.refresh_tokens.spend(token.token_hash, NOW) is None
+            assert await store.refresh_tokens.spend(token.token_hash, NOW, SEED) is None
             assert await store.sessions.end(session.id) is False
-            assert await store.refresh_tokens.spend(other.token_hash, NOW) == other
+            assert await store.refresh_tokens.spend(other.token_hash, NOW, SEED) == other
 
     async def test_of_concurrent_ends_one_removed_the_session(self, adapter: Make[IdentityStore]) -> None:
         async with opened(adapter()) as store:
@@ -113,7 +115,7 @@ class SessionTests(Contract):
             assert await _sweep(store, LONG_AGO, LONG_AGO - day) == 2
             left = [name for name, session in sessions.items() if await store.sessions.find_by_id(session.id)]
             assert left == ["alive"]
-            assert await store.refresh_tokens.spend(token.token_hash, NOW) is None
+            assert await store.refresh_tokens.spend(token.token_hash, NOW, SEED) is None
             await store.sessions.end(sessions["alive"].id)
 
     async def test_a_sweep_stops_at_its_limit(self, adapter: Make[IdentityStore]) -> None:
@@ -144,20 +146,33 @@ class RefreshTokenTests(Contract):
 
     async def test_an_unknown_token_cannot_be_spent(self, adapter: Make[IdentityStore]) -> None:
         async with opened(adapter()) as store:
-            assert await store.refresh_tokens.spend(secrets.token_bytes(32), NOW) is None
+            assert await store.refresh_tokens.spend(secrets.token_bytes(32), NOW, SEED) is None
 
     async def test_a_token_is_spent_once_and_says_since_when(self, adapter: Make[IdentityStore]) -> None:
         async with opened(adapter()) as store:
             _, token = await with_token(store)
-            assert await store.refresh_tokens.spend(token.token_hash, NOW) == token
+            assert await store.refresh_tokens.spend(token.token_hash, NOW, SEED) == token
+            spent = replace(token, spent_at=NOW, seed=SEED)
             for later in (1, 2):
-                again = await store.refresh_tokens.spend(token.token_hash, NOW + timedelta(seconds=later))
-                assert again == replace(token, spent_at=NOW), "a spent token tells the instant of the first spending"
+                again = await store.refresh_tokens.spend(
+                    token.token_hash, NOW + timedelta(seconds=later), b"another seed"
+                )
+                assert again == spent, "a spent token tells the instant and the seed of the first spending"
+
+    async def test_a_token_is_found_spent_or_not(self, adapter: Make[IdentityStore]) -> None:
+        async with opened(adapter()) as store:
+            session, token = await with_token(store, expires_at=NOW - timedelta(days=1))
+            assert await store.refresh_tokens.find(secrets.token_bytes(32)) is None
+            assert await store.refresh_tokens.find(token.token_hash) == token
+            await store.refresh_tokens.spend(token.token_hash, NOW, SEED)
+            assert await store.refresh_tokens.find(token.token_hash) == replace(token, spent_at=NOW, seed=SEED)
+            await store.sessions.end(session.id)
+            assert await store.refresh_tokens.find(token.token_hash) is None
 
     async def test_an_expired_token_is_the_callers_to_refuse(self, adapter: Make[IdentityStore]) -> None:
         async with opened(adapter()) as store:
             _, token = await with_token(store, expires_at=NOW - timedelta(days=1))
-            assert await store.refresh_tokens.spend(token.token_hash, NOW) == token
+            assert await store.refresh_tokens.spend(token.token_hash, NOW, SEED) == token
 
     async def test_of_32_concurrent_spendings_one_wins(self, adapter: Make[IdentityStore]) -> None:
         async with opened(adapter()) as store:
@@ -186,10 +201,11 @@ async def _sweep(store: IdentityStore, expired_before: datetime, idle_since: dat
 
 
 async def _spend(store: IdentityStore, token: RefreshToken, number: int) -> RefreshToken | None:
-    return await store.refresh_tokens.spend(token.token_hash, NOW + timedelta(seconds=number))
+    return await store.refresh_tokens.spend(token.token_hash, NOW + timedelta(seconds=number), bytes([number]))
 
 
 def _one_spent(ends: list[RefreshToken | BaseException | None], token: RefreshToken) -> None:
     assert ends.count(token) == 1, "exactly one spending wins"
-    told = replace(token, spent_at=NOW + timedelta(seconds=ends.index(token)))
-    assert ends.count(told) == len(ends) - 1, "every other is told when the token was spent"
+    number = ends.index(token)
+    told = replace(token, spent_at=NOW + timedelta(seconds=number), seed=bytes([number]))
+    assert ends.count(told) == len(ends) - 1, "every other is told when the token was spent, and how"

@@ -11,7 +11,7 @@ from tradesense.core.identity.models import User
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
-from tradesense.core.testing.identity.samples import NOW, a_user, an_action, with_action, with_token, with_user
+from tradesense.core.testing.identity.samples import NOW, a_key, a_user, an_action, with_action, with_token, with_user
 
 
 class UserTests(Contract):
@@ -148,6 +148,8 @@ class UserTests(Contract):
             user = await store.users.get(session.user_id)
             action = an_action(user)
             await store.actions.add(action)
+            key = a_key(user)
+            await store.api_keys.add(key)
             other, theirs = await with_action(store)
             assert await store.users.remove(user.id) is True
             with pytest.raises(UserNotFound):
@@ -155,8 +157,9 @@ class UserTests(Contract):
             assert await store.users.by_email(user.email_key) is None
             assert await store.sessions.find(session.token_hash) is None
             assert await store.sessions.end(session.id) is False
-            assert await store.refresh_tokens.spend(refresh.token_hash, NOW) is None
+            assert await store.refresh_tokens.spend(refresh.token_hash, NOW, bytes(32)) is None
             assert await store.actions.take(action.purpose, action.token_hash) is None
+            assert await store.api_keys.find(key.key_hash) is None
             assert await store.users.remove(user.id) is False
             assert await store.users.get(other.id) == other
             assert await store.actions.take(theirs.purpose, theirs.token_hash) == theirs
