@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
-from tradesense.core.flags import ExposureSink, FlagStore
-from tradesense.core.testing import ExposureSinkContract, FlagStoreContract
+from tradesense.core.flags import BucketHash, ExposureSink, FlagStore, Patterns
+from tradesense.core.flags.murmur import murmur3
+from tradesense.core.testing import BucketHashContract, ExposureSinkContract, FlagStoreContract, PatternsContract
 from tradesense.core.transactions import Transactions
 
 
@@ -66,3 +69,21 @@ class TestSqlExposuresOnSqlite(SqlExposures, OnSqlite, ExposureSinkContract):
 
 class TestSqlExposuresOnPostgresql(SqlExposures, OnPostgresql, ExposureSinkContract):
     pass
+
+
+class TestRe2(PatternsContract):
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("re2", Patterns), contracted.context())
+
+
+class TestMmh3(BucketHashContract):
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("mmh3", BucketHash), contracted.context())
+
+
+class TestMurmurInTheCore(BucketHashContract):
+    @pytest.fixture
+    def adapter(self):
+        return lambda: partial(murmur3)

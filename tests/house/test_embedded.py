@@ -16,11 +16,13 @@ OF_SERVERS = {"aws", "aws_kms", "aws_ssm", "azure", "gcp", "otel", "redis", "tas
 NOTHING = {"memory", "null"}
 REAL = {
     "Aead": "local",
+    "BucketHash": "mmh3",
     "Clock": "system",
     "Compressor": "zlib",
     "Ids": "system",
     "KeyEncryption": "local",
     "PasswordHasher": "argon2",
+    "Patterns": "re2",
     "Random": "system",
     "TokenSigner": "jose",
 }

@@ -158,7 +158,9 @@ def test_ofrep_answers_have_the_protocols_shapes(admin, name):
     assert set(missing.json()) == {"key", "errorCode", "errorDetails"}
     admin.put(f"/api/v1/flags/{name}", json={**FLAG, "enabled": False})
     disabled = evaluate(admin, name, {"targetingKey": "u"}).json()
-    assert disabled == {"key": name, "reason": "DISABLED"}, "without a value the caller's own default applies"
+    assert disabled == {"key": name, "reason": "DISABLED", "variant": ""}, (
+        "without a value the caller's own default applies"
+    )
 
 
 def test_ofrep_errors_have_the_protocols_shapes(admin, name):

@@ -266,10 +266,16 @@ class EventTooLarge(InvalidInput):
 
 
 class InvalidFlag(InvalidInput):
-    """A flag definition that cannot be evaluated; the message names the path of the fault."""
+    """A definition of a flag or a segment that cannot be evaluated; ``faults`` holds path and text of each fault."""
 
     code = "invalid-flag"
     title = "The flag definition is not valid"
+
+    def __init__(
+        self, detail: str = "", *, origin: str = "", mend: str = "", faults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(detail or "; ".join(f"{path}: {text}" for path, text in faults), origin=origin, mend=mend)
+        self.faults = tuple(faults)
 
 
 class InvalidSetting(InvalidInput):

@@ -76,7 +76,13 @@ class Platform(containers.DeclarativeContainer):
 
     flag_store, refresh = chosen("flags.provider"), settings.provided.flags.refresh
     flags = Singleton(
-        Flags, store=flag_store, trail=trail, clock=clock, joined=joins("flags.provider"), refresh=refresh
+        Flags,
+        store=flag_store,
+        trail=trail,
+        clock=clock,
+        joined=joins("flags.provider"),
+        refresh=refresh,
+        toolkit=Singleton(parts.toolkit, adapters),
     )
     exposures = chosen("flags.exposures")
     config = Singleton(RuntimeSettings, store=chosen("config.provider"), trail=trail, joined=joins("config.provider"))

@@ -22,6 +22,8 @@ from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError, SecretNotFound
+from tradesense.core.flags.ports import BucketHash, Patterns
+from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
 from tradesense.core.secrets.envelope import Sealer
@@ -41,6 +43,9 @@ from tradesense.settings.sections import CHOICES
 KEY_BYTES = 32
 AEAD = "local"
 """The one cipher. Where it runs is not a choice of deployment."""
+
+PATTERNS, BUCKET_HASH = "re2", "mmh3"
+"""What evaluates patterns and buckets. Any other must give the same answers, so there is nothing to choose."""
 
 SWEEP_SECONDS = 60.0
 FORGET_CRON = "17 * * * *"
@@ -138,6 +143,16 @@ def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, te
 def throttle(adapters: Adapters, shared: RateLimiter, telemetry: FanOut) -> Throttle:
     """The chosen limiter, with one in this process for when it is away."""
     return Throttle(shared=shared, local=adapters.own(RateLimiter, "memory"), telemetry=telemetry)
+
+
+def toolkit(adapters: Adapters) -> Toolkit:
+    """What the engine of flags is lent."""
+    clock = adapters.clock
+    return Toolkit(
+        now=lambda: clock.now().timestamp(),
+        hash32=adapters.choose(BucketHash, BUCKET_HASH, "flags.hash"),
+        patterns=adapters.choose(Patterns, PATTERNS, "flags.patterns"),
+    )
 
 
 def sealer(adapters: Adapters, settings: Settings) -> Sealer:

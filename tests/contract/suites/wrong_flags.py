@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
+import mmh3
 import msgspec
 import pytest
+import re2
 from msgspec.structs import replace
 
 import contracted
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.flags import MemoryExposures, MemoryFlagStore
 from tradesense.adapters.memory.transactions import MemoryTransactions
+from tradesense.adapters.re2.flags import Re2Patterns
 from tradesense.adapters.system.ambient import SystemClock
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import FlagConflict, FlagNotFound
 from tradesense.core.flags import FlagStore
 from tradesense.core.paging import Page
-from tradesense.core.testing import Contract, ExposureSinkContract, FlagStoreContract
+from tradesense.core.testing import (
+    BucketHashContract,
+    Contract,
+    ExposureSinkContract,
+    FlagStoreContract,
+    PatternsContract,
+)
 
 
 class Stores(FlagStoreContract):
@@ -301,3 +311,76 @@ class TestDropsThemDuringAnOutage(Sinks):
     @pytest.fixture
     def unreachable(self):
         return lambda: self.Sink(MemoryState())
+
+
+class PatternsRight(PatternsContract):
+    Patterns = Re2Patterns
+
+    @pytest.fixture
+    def adapter(self):
+        return self.Patterns
+
+
+class TestRightPatterns(PatternsRight):
+    pass
+
+
+class TestWantsTheWholeText(PatternsRight):
+    caught_by = ("test_a_pattern_is_found_anywhere",)
+
+    class Patterns(Re2Patterns):
+        def compile(self, pattern):
+            super().compile(pattern)
+            return lambda text: re2.fullmatch(pattern, text) is not None
+
+
+class TestRaisesForALoneSurrogate(PatternsRight):
+    caught_by = ("test_a_pattern_is_found_anywhere",)
+
+    class Patterns(Re2Patterns):
+        def compile(self, pattern):
+            search = super().compile(pattern)
+
+            def strict(text):
+                text.encode()
+                return search(text)
+
+            return strict
+
+
+class TestFindsFaultsWhenItSearches(PatternsRight):
+    caught_by = ("test_what_is_no_pattern_is_refused", "test_a_pattern_that_takes_much_memory_is_refused")
+
+    class Patterns(Re2Patterns):
+        def compile(self, pattern):
+            def late(text):
+                return Re2Patterns.compile(self, pattern)(text)
+
+            return late
+
+
+class Hashes(BucketHashContract):
+    hash32 = staticmethod(lambda data: mmh3.hash(data, 0, signed=False))
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: partial(self.hash32)
+
+
+class TestRightHash(Hashes):
+    pass
+
+
+class TestHashIsSigned(Hashes):
+    caught_by = ("test_the_numbers_are_the_published_ones", "test_it_takes_up_the_whole_range")
+    hash32 = staticmethod(mmh3.hash)
+
+
+class TestHashHasASeed(Hashes):
+    caught_by = ("test_the_numbers_are_the_published_ones", "test_it_is_the_same_for_any_text")
+    hash32 = staticmethod(lambda data: mmh3.hash(data, 1, signed=False))
+
+
+class TestHashOfTheBeginning(Hashes):
+    caught_by = ("test_it_is_the_same_for_any_text",)
+    hash32 = staticmethod(lambda data: mmh3.hash(data[:16], 0, signed=False))

@@ -10,6 +10,7 @@ import contracted
 from tradesense.core.errors import DatabaseUnavailable
 from tradesense.core.flags import Flag, FlagStore
 from tradesense.core.flags.definitions import Definitions
+from tradesense.core.flags.toolkit import EPOCH
 from tradesense.core.testing.checks import ManualClock
 
 
@@ -53,12 +54,12 @@ def clock():
 
 
 async def served(definitions: Definitions) -> object:
-    return (await definitions.current())["colour"]({}).value
+    return (await definitions.current()).evaluate("colour", {}).value
 
 
 async def test_a_change_made_elsewhere_is_seen_once_the_definitions_are_old(store, clock):
     await store.put(flag("red"))
-    definitions = Definitions(store=store, clock=clock, refresh=1.0)
+    definitions = Definitions(store=store, clock=clock, refresh=1.0, toolkit=EPOCH)
     assert await served(definitions) == "red"
     await store.put(flag("blue"))
     assert await served(definitions) == "red"
@@ -69,7 +70,7 @@ async def test_a_change_made_elsewhere_is_seen_once_the_definitions_are_old(stor
 async def test_a_reading_under_way_does_not_hide_a_change_made_here(store, clock):
     await store.put(flag("red"))
     gate = Gate(store)
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0)
+    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
     gate.open.clear()
     slow = asyncio.create_task(definitions.current())
     await gate.begun.wait()
@@ -83,7 +84,7 @@ async def test_a_reading_under_way_does_not_hide_a_change_made_here(store, clock
 async def test_a_store_that_hangs_costs_the_callers_little_and_the_last_known_go_on(store, clock):
     await store.put(flag("red"))
     gate = Gate(store)
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0)
+    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
     await definitions.current()
     await store.put(flag("blue"))
     gate.open.clear()
@@ -100,7 +101,7 @@ async def test_without_any_definitions_an_absent_store_is_an_error_and_later_the
     await store.put(flag("red"))
     gate = Gate(store)
     gate.away = True
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0)
+    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
     with pytest.raises(DatabaseUnavailable):
         await definitions.current()
     gate.away = False
@@ -113,6 +114,6 @@ async def test_without_any_definitions_an_absent_store_is_an_error_and_later_the
 async def test_many_callers_read_once(store, clock):
     await store.put(flag("red"))
     gate = Gate(store)
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0)
+    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
     await asyncio.gather(*(definitions.current() for _ in range(50)))
     assert gate.asked == 1

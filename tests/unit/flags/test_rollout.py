@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
-from tradesense.core.flags.engine import BUCKETS, bucket, compile_flag
-from tradesense.core.flags.models import Flag, Rule, Share, check_flag
+from tradesense.core.flags.buckets import BUCKETS, bucket
+from tradesense.core.flags.checking import check_flag
+from tradesense.core.flags.engine import compile_flag
+from tradesense.core.flags.models import Flag, Rule, Share
 
 PEOPLE = [f"user-{number}" for number in range(100_000)]
 
@@ -84,7 +86,7 @@ def test_the_buckets_are_the_published_ones():
 
 
 def test_another_process_finds_the_same_buckets():
-    code = "from tradesense.core.flags.engine import bucket; print([bucket('f', f'user-{n}') for n in range(1000)])"
+    code = "from tradesense.core.flags.buckets import bucket; print([bucket('f', f'user-{n}') for n in range(1000)])"
     answer = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONHASHSEED": "1"}, capture_output=True, text=True, check=True
     )

@@ -11,7 +11,8 @@ from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table, page
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import FlagConflict, FlagNotFound
-from tradesense.core.flags.models import Exposure, Flag, StoredFlag, check_key
+from tradesense.core.flags.keys import check_key
+from tradesense.core.flags.models import Exposure, Flag, StoredFlag
 from tradesense.core.flags.ports import ExposureSink, FlagStore
 from tradesense.core.paging import Page, check_cursor
 from tradesense.plugins.manifest import AdapterContext, NoSettings

@@ -16,7 +16,8 @@ from tradesense.adapters.sql._tables import exposures, flag_generation, flags
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import FlagConflict, FlagNotFound
-from tradesense.core.flags.models import Exposure, Flag, StoredFlag, check_key
+from tradesense.core.flags.keys import check_key
+from tradesense.core.flags.models import Exposure, Flag, StoredFlag
 from tradesense.core.flags.ports import ExposureSink, FlagStore
 from tradesense.core.paging import Page, check_cursor
 from tradesense.plugins.manifest import AdapterContext

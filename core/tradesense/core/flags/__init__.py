@@ -8,12 +8,15 @@ from tradesense.core.flags.models import (
     Flag,
     Reason,
     Rule,
+    Schedule,
+    Segment,
     Share,
     StoredFlag,
 )
-from tradesense.core.flags.ports import ExposureSink, FlagStore
+from tradesense.core.flags.ports import BucketHash, ExposureSink, FlagStore, Patterns
 
 __all__ = (
+    "BucketHash",
     "Condition",
     "ErrorCode",
     "Evaluation",
@@ -21,8 +24,11 @@ __all__ = (
     "ExposureSink",
     "Flag",
     "FlagStore",
+    "Patterns",
     "Reason",
     "Rule",
+    "Schedule",
+    "Segment",
     "Share",
     "StoredFlag",
 )

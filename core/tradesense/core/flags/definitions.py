@@ -6,8 +6,10 @@ import asyncio
 
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import DatabaseUnavailable
-from tradesense.core.flags.engine import Compiled, compile_flag
+from tradesense.core.flags.library import Library
+from tradesense.core.flags.models import StoredFlag
 from tradesense.core.flags.ports import FlagStore
+from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.paging import MAX_PAGE
 
 PATIENCE = 0.2
@@ -21,11 +23,11 @@ class Definitions:
     afterwards a slow or absent store costs the callers :data:`PATIENCE` once, and the last known definitions go on.
     """
 
-    def __init__(self, *, store: FlagStore, clock: Clock, refresh: float) -> None:
+    def __init__(self, *, store: FlagStore, clock: Clock, refresh: float, toolkit: Toolkit) -> None:
         self._store = store
         self._clock = clock
         self._refresh = refresh
-        self._compiled: dict[str, Compiled] = {}
+        self._library = Library(toolkit)
         self._generation = -1
         self._fresh_until = float("-inf")
         self._changes = 0
@@ -38,15 +40,15 @@ class Definitions:
         self._fresh_until = float("-inf")
         self._reading = None  # what that reading finds may be older than the change
 
-    async def current(self) -> dict[str, Compiled]:
-        """The definitions by key.
+    async def current(self) -> Library:
+        """The definitions.
 
         :raises DatabaseUnavailable: none were ever read.
         """
         now = self._clock.monotonic()
         if now >= self._fresh_until:
             await self._read(now)
-        return self._compiled
+        return self._library
 
     async def _read(self, now: float) -> None:
         if self._reading is None or self._reading.done():
@@ -63,10 +65,11 @@ class Definitions:
         try:
             generation = await self._store.generation()
             if generation != self._generation:
-                compiled = await self._compile()
+                flags = await self._all()
                 if changes != self._changes:
                     return  # a change was made meanwhile; whoever comes next reads again
-                self._compiled, self._generation = compiled, generation
+                self._library.load(flags)
+                self._generation = generation
         except DatabaseUnavailable:
             if self._generation < 0:
                 raise
@@ -74,11 +77,11 @@ class Definitions:
         if changes == self._changes:
             self._fresh_until = asked + self._refresh
 
-    async def _compile(self) -> dict[str, Compiled]:
-        compiled: dict[str, Compiled] = {}
+    async def _all(self) -> list[StoredFlag]:
+        found: list[StoredFlag] = []
         cursor: str | None = None
         while True:
             page = await self._store.list(cursor=cursor, limit=MAX_PAGE)
-            compiled.update({stored.flag.key: compile_flag(stored.flag) for stored in page.items})
+            found += page.items
             if (cursor := page.cursor) is None:
-                return compiled
+                return found

@@ -1,40 +1,69 @@
 """Definitions compiled to closures: all decisions that do not depend on the context are taken once.
 
-Evaluation is pure and never raises. Bucketing (generation 1) takes the first eight bytes of a BLAKE2b hash of the
-flag's key and the sticky attribute, and is the same in every process and on every platform.
+Evaluation is a function of the definition, the context and, where there is a schedule, the time. It never raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
-from typing import Any
+from dataclasses import dataclass
 
-from tradesense.core.flags.models import Condition, Context, ErrorCode, Evaluation, Flag, Reason, Rule
+from tradesense.core.flags.attributes import Test, getter
+from tradesense.core.flags.buckets import bucketing, edge, subject_of
+from tradesense.core.flags.conditions import World, compile_condition
+from tradesense.core.flags.flagd.program import compile_targeting
+from tradesense.core.flags.models import SUBJECT, Context, ErrorCode, Evaluation, Flag, HoldOut, Reason, Rule
+from tradesense.core.flags.schedules import in_force, in_slot, reached
+from tradesense.core.flags.toolkit import EPOCH, Toolkit
 
-BUCKETS = 100_000
-
-Test = Callable[[Context], bool]
 Decision = Callable[[Context], Evaluation | None]
 Compiled = Callable[[Context], Evaluation]
 
-
-def bucket(salt: str, subject: str) -> int:
-    """Which of 100,000 buckets ``subject`` falls into under ``salt``."""
-    digest = blake2b(f"{salt}\0{subject}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") * BUCKETS >> 64
+HOLD_OUT = "hold-out"
 
 
-def compile_flag(flag: Flag) -> Compiled:
-    """The function that evaluates ``flag``, which must have passed :func:`check_flag`."""
-    if not flag.enabled:
-        disabled = Evaluation(key=flag.key, reason=Reason.DISABLED, error_code=None)
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One thing that must hold for a rule to serve, and what to call it."""
+
+    path: str
+    holds: Test
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule in parts, for those who explain it."""
+
+    guards: tuple[Guard, ...]
+    decide: Decision
+    answer: Evaluation | None
+    """What it serves, where that is the same for everybody."""
+
+
+def compile_flag(flag: Flag, toolkit: Toolkit = EPOCH, world: World | None = None) -> Compiled:
+    """The function that evaluates ``flag``, which must have passed :func:`check_flag`.
+
+    :raises InvalidFlag: the toolkit's engine does not take one of its patterns.
+    """
+    if not flag.enabled or flag.archived:
+        disabled = Evaluation(key=flag.key, reason=Reason.DISABLED, metadata=flag.metadata)
         return lambda _: disabled
-    reason = Reason.DEFAULT if flag.rules else Reason.STATIC
-    fallback = _serve(flag, flag.default_variant, reason)
-    if not flag.rules:
+    world = world or World()
+    decisions = [*early(flag, toolkit, world)]
+    if flag.targeting:
+        decisions.append(compile_targeting(flag, toolkit))
+    decisions += [_whole(compile_rule(flag, rule, toolkit, world)) for rule in flag.rules]
+    reason = Reason.STATIC if not decisions and flag.default_variant is not None else Reason.DEFAULT
+    fallback = served(flag, flag.default_variant, reason)
+    return _chain(tuple(decisions), fallback)
+
+
+def _chain(decisions: tuple[Decision, ...], fallback: Evaluation) -> Compiled:
+    if not decisions:
         return lambda _: fallback
-    decisions = tuple(_compile_rule(flag, rule) for rule in flag.rules)
+    if len(decisions) == 1:
+        only = decisions[0]
+        return lambda context: only(context) or fallback
 
     def evaluate(context: Context) -> Evaluation:
         for decide in decisions:
@@ -45,11 +74,82 @@ def compile_flag(flag: Flag) -> Compiled:
     return evaluate
 
 
-def _compile_rule(flag: Flag, rule: Rule) -> Decision:
-    tests = tuple(_compile_condition(condition) for condition in rule.conditions)
-    decide = _fixed(flag, rule) if rule.variant is not None else _rollout(flag, rule)
+def early(flag: Flag, toolkit: Toolkit, world: World) -> list[Decision]:
+    """What goes before the rules: prerequisites, then lists of users, then the hold-out."""
+    decisions: list[Decision] = []
+    if flag.prerequisites:
+        decisions.append(_prerequisites(flag, world))
+    if flag.users:
+        decisions.append(_users(flag))
+    if flag.hold_out is not None:
+        decisions.append(_hold_out(flag, flag.hold_out, toolkit))
+    return decisions
+
+
+def _prerequisites(flag: Flag, world: World) -> Decision:
+    unmet = served(flag, flag.default_variant, Reason.DEFAULT)
+    wanted = tuple((one.flag, frozenset(one.variants)) for one in flag.prerequisites)
+
+    def decide(context: Context) -> Evaluation | None:
+        for key, variants in wanted:
+            if world.served(key, context) not in variants:
+                return unmet
+        return None
+
+    return decide
+
+
+def _users(flag: Flag) -> Decision:
+    answers = {
+        user: served(flag, variant, Reason.TARGETING_MATCH) for variant, users in flag.users.items() for user in users
+    }
+
+    def decide(context: Context) -> Evaluation | None:
+        subject = context.get(SUBJECT)
+        return answers.get(subject) if isinstance(subject, str) else None
+
+    return decide
+
+
+def _hold_out(flag: Flag, hold_out: HoldOut, toolkit: Toolkit) -> Decision:
+    bucket, limit = bucketing(f"{HOLD_OUT}/{hold_out.name}", flag.generation, toolkit.hash32), edge(hold_out.percent)
+    held = served(flag, flag.default_variant, Reason.DEFAULT)
+
+    def decide(context: Context) -> Evaluation | None:
+        subject = subject_of(context.get(SUBJECT))
+        return held if subject is not None and bucket(subject) < limit else None
+
+    return decide
+
+
+def compile_rule(flag: Flag, rule: Rule, toolkit: Toolkit, world: World) -> CompiledRule:
+    """A rule in parts: time first, as it is cheapest, then conditions, slot and ramp, then what it serves."""
+    guards: list[Guard] = []
+    if rule.schedule is not None and (force := in_force(rule.schedule, toolkit)) is not None:
+        guards.append(Guard("schedule", force))
+    guards += [
+        Guard(f"conditions[{at}]", compile_condition(condition, toolkit, world))
+        for at, condition in enumerate(rule.conditions)
+    ]
+    if rule.slot is not None:
+        guards.append(Guard("slot", in_slot(rule.slot, rule.by, flag.generation, toolkit)))
+    if rule.schedule is not None and rule.schedule.ramp:
+        guards.append(Guard("schedule.ramp", reached(flag, rule, rule.schedule.ramp, toolkit)))
+    if rule.shares:
+        return CompiledRule(tuple(guards), _rollout(flag, rule, toolkit), None)
+    answer = served(flag, rule.variant, Reason.TARGETING_MATCH)
+    return CompiledRule(tuple(guards), lambda _: answer, answer)
+
+
+def _whole(rule: CompiledRule) -> Decision:
+    tests, decide, answer = tuple(guard.holds for guard in rule.guards), rule.decide, rule.answer
     if not tests:
         return decide
+    if len(tests) == 1:
+        only = tests[0]
+        if answer is not None:
+            return lambda context: answer if only(context) else None
+        return lambda context: decide(context) if only(context) else None
 
     def guarded(context: Context) -> Evaluation | None:
         for holds in tests:
@@ -60,85 +160,43 @@ def _compile_rule(flag: Flag, rule: Rule) -> Decision:
     return guarded
 
 
-def _fixed(flag: Flag, rule: Rule) -> Decision:
-    answer = _serve(flag, rule.variant or "", Reason.TARGETING_MATCH)
-    return lambda _: answer
-
-
-def _rollout(flag: Flag, rule: Rule) -> Decision:
-    key, by = flag.key, rule.by
+def _rollout(flag: Flag, rule: Rule, toolkit: Toolkit) -> Decision:
+    find, bucket = getter(rule.by), bucketing(flag.salt or flag.key, flag.generation, toolkit.hash32)
     missing = Evaluation(
-        key=key,
+        key=flag.key,
         reason=Reason.ERROR,
         error_code=ErrorCode.TARGETING_KEY_MISSING,
-        error_details=f"the roll-out needs the attribute {by!r}",
+        error_details=f"the roll-out needs the attribute {rule.by!r}",
+        metadata=flag.metadata,
     )
-    bounds: list[tuple[int, Evaluation]] = []
-    upper = 0.0
-    for share in rule.shares:
-        upper += share.percent
-        bounds.append((round(upper * BUCKETS / 100), _serve(flag, share.variant, Reason.SPLIT)))
-    edges = tuple(bounds)
+    edges, by, plain = cumulative(flag, rule), rule.by, "." not in rule.by
 
     def decide(context: Context) -> Evaluation | None:
-        subject = context.get(by)
-        if subject is None or subject == "":
-            return missing
-        place = bucket(key, subject if isinstance(subject, str) else str(subject))
-        for edge, answer in edges:
-            if place < edge:
+        subject = context.get(by) if plain else find(context)
+        if type(subject) is not str or not subject:
+            subject = subject_of(subject)
+            if subject is None:
+                return missing
+        place = bucket(subject)
+        for limit, answer in edges:
+            if place < limit:
                 return answer
         return None
 
     return decide
 
 
-def _compile_condition(condition: Condition) -> Test:
-    attribute, values = condition.attribute, condition.values
-    match condition.operator:
-        case "in":
-            return _membership(attribute, values, present=True)
-        case "not_in":
-            return _membership(attribute, values, present=False)
-        case "starts_with" | "ends_with":
-            affixes = tuple(value for value in values if isinstance(value, str))
-            return _affix(attribute, affixes, start=condition.operator == "starts_with")
-        case "less" | "greater":
-            return _order(attribute, values[0], less=condition.operator == "less")
+def cumulative(flag: Flag, rule: Rule) -> tuple[tuple[int, Evaluation], ...]:
+    """The first bucket after each share, and what the share serves."""
+    bounds: list[tuple[int, Evaluation]] = []
+    upper = 0.0
+    for share in rule.shares:
+        upper += share.percent
+        bounds.append((edge(upper), served(flag, share.variant, Reason.SPLIT)))
+    return tuple(bounds)
 
 
-def _membership(attribute: str, values: tuple[Any, ...], *, present: bool) -> Test:
-    # Python says that True == 1; a flag must not.
-    wanted = frozenset((type(value) is bool, value) for value in values)
-
-    def test(context: Context) -> bool:
-        value = context.get(attribute)
-        if not isinstance(value, str | int | float | bool):
-            return not present
-        return ((type(value) is bool, value) in wanted) is present
-
-    return test
-
-
-def _affix(attribute: str, affixes: tuple[str, ...], *, start: bool) -> Test:
-    def test(context: Context) -> bool:
-        value = context.get(attribute)
-        return isinstance(value, str) and (value.startswith(affixes) if start else value.endswith(affixes))
-
-    return test
-
-
-def _order(attribute: str, bound: Any, *, less: bool) -> Test:
-    limit: float = bound  # not converted: an integer may be too large for a float
-
-    def test(context: Context) -> bool:
-        value = context.get(attribute)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return False
-        return value < limit if less else value > limit
-
-    return test
-
-
-def _serve(flag: Flag, variant: str, reason: Reason) -> Evaluation:
-    return Evaluation(key=flag.key, value=flag.variants[variant], variant=variant, reason=reason)
+def served(flag: Flag, variant: str | None, reason: Reason) -> Evaluation:
+    """The answer with this variant; without one, the caller's own default."""
+    value = None if variant is None else flag.variants[variant]
+    return Evaluation(key=flag.key, value=value, variant=variant, reason=reason, metadata=flag.metadata)

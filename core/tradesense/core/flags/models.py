@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
-
-from tradesense.core.errors import InvalidFlag
-
-MAX_RULES = 100
-MAX_VARIANTS = 100
-MAX_CONDITIONS = 50
-MAX_VALUES = 10_000
-"""Values in one condition."""
-MAX_ENCODED = 64 * 1024
-"""Bytes of the JSON text of a definition."""
-MAX_DESCRIPTION = 2_000
-"""Characters."""
-MAX_NAME = 200
-"""Characters of a variant's name."""
-MAX_WHOLE = 2**53
-"""Whole numbers beyond it are another number to those who read JSON as JavaScript does (RFC 8259, section 6)."""
-
-WHOLE = 100.0
-ROUNDING = 1e-9
 
 FlagValue = bool | int | float | str | dict[str, Any] | list[Any] | None
 Context = dict[str, Any]
 """What is known of whom the flag is evaluated for; ``targetingKey`` identifies them."""
+Metadata = dict[str, bool | int | float | str]
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+SUBJECT = "targetingKey"
+FIRST: Literal[1] = 1
+SECOND: Literal[2] = 2
+"""The generations of bucketing; see :mod:`.buckets`."""
 
 
 class Reason(StrEnum):
@@ -62,12 +44,42 @@ class ErrorCode(StrEnum):
     GENERAL = "GENERAL"
 
 
-class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One test of one attribute. An absent attribute fails every test but ``not_in``."""
+Operator = Literal[
+    "in",
+    "not_in",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "matches",
+    "less",
+    "less_or_equal",
+    "greater",
+    "greater_or_equal",
+    "version_equal",
+    "version_less",
+    "version_greater",
+    "version_minor",
+    "version_major",
+    "before",
+    "after",
+    "in_network",
+    "exists",
+    "in_segment",
+]
 
-    attribute: str
-    operator: Literal["in", "not_in", "starts_with", "ends_with", "less", "greater"]
-    values: tuple[str | int | float | bool, ...]
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One test of one attribute, which holds where it does for any of the values.
+
+    An absent attribute fails every test but ``not_in``. ``in_segment`` asks for the whole context and has no attribute.
+    """
+
+    attribute: str = ""
+    """A name, or a path into objects, as in ``user.plan``. A key that is called so as a whole goes first."""
+    operator: Operator
+    values: tuple[str | int | float | bool, ...] = ()
+    negate: bool = False
+    """Hold where the test does not, also for an absent attribute."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,25 +89,115 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     percent: float
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A point of a ramp."""
+
+    at: datetime
+    percent: float
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a rule is in force, and for how many."""
+
+    since: datetime | None = msgspec.field(default=None, name="from")
+    """From this instant on."""
+    until: datetime | None = None
+    """Before this instant."""
+    ramp: tuple[Step, ...] = ()
+    """How many of those whom the rule would serve it reaches: nobody before the first step, evenly more (or fewer)
+    between two, as many as the last one says after it. Whoever is reached stays so while the percentage grows."""
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of everybody. Slots of one layer that do not overlap have nobody in common: exclusive experiments."""
+
+    layer: str
+    start: float
+    """Percent."""
+    end: float
+    """Percent; it is not part of the slot."""
+
+
+class HoldOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of everybody who get the default of each flag that names the hold-out."""
+
+    name: str
+    percent: float
+
+
+class Prerequisite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another flag that must serve one of these variants; else this one serves its default."""
+
+    flag: str
+    variants: tuple[str, ...]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Serve a variant, or shares of several, where every condition holds. The first rule that matches decides."""
 
     conditions: tuple[Condition, ...] = ()
     variant: str | None = None
     shares: tuple[Share, ...] = ()
     """Instead of ``variant``. Whoever falls into no share goes on to the next rule."""
-    by: str = "targetingKey"
-    """The attribute that a roll-out sticks to."""
+    by: str = SUBJECT
+    """The attribute that a roll-out, a ramp and a slot stick to."""
+    schedule: Schedule | None = None
+    slot: Slot | None = None
+    name: str = ""
 
 
-class Flag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """That what the flag serves is measured."""
+
+    control: str
+    """The variant that the others are compared with."""
+    metrics: tuple[str, ...] = ()
+    """The conversions that count; all when empty."""
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A flag's definition, as administrators write it."""
 
     key: str
     variants: dict[str, FlagValue]
-    default_variant: str
+    default_variant: str | None
+    """Without one, the caller's own default applies where no rule matches."""
     enabled: bool = True
     rules: tuple[Rule, ...] = ()
+    description: str = ""
+    type: Literal["boolean", "number", "string", "object"] | None = None
+    """What all values are; found out when left out."""
+    users: dict[str, tuple[str, ...]] = {}
+    """Targeting keys by the variant that they get, before any rule."""
+    prerequisites: tuple[Prerequisite, ...] = ()
+    hold_out: HoldOut | None = None
+    salt: str = ""
+    """What the buckets are made with; the flag's key when empty. Flags of one salt split people alike."""
+    generation: Literal[1, 2] = SECOND
+    """Which generation of bucketing; it is part of the definition, so that no release moves anyone."""
+    targeting: dict[str, Any] | None = None
+    """Instead of rules: JsonLogic in flagd's dialect."""
+    experiment: Experiment | None = None
+    archived: bool = False
+    """No longer in use: it is left out of lists and of bulk evaluation, and serves no value."""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    expires: datetime | None = None
+    """When it should be gone. It goes on being evaluated; `flags list` calls it stale."""
+    metadata: Metadata = {}
+    """Goes out with every answer."""
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """People whom rules speak of by one name: those who are listed, and those for whom a group of conditions holds."""
+
+    key: str
+    included: tuple[str, ...] = ()
+    """Targeting keys."""
+    excluded: tuple[str, ...] = ()
+    """Targeting keys that are never part of it."""
+    groups: tuple[tuple[Condition, ...], ...] = ()
+    """Whoever meets all conditions of one group is part of it."""
     description: str = ""
 
 
@@ -117,6 +219,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
     error_code: ErrorCode | None = None
     error_details: str = ""
+    metadata: Metadata = {}
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,126 +229,3 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     targeting_key: str
     at: datetime
-
-
-def check_key(key: str) -> str:
-    """Return ``key`` when it is a flag's key: 1 to 200 letters, digits, ``.``, ``_``, ``-``.
-
-    :raises InvalidFlag: anything else.
-    """
-    if not _KEY.fullmatch(key):
-        raise InvalidFlag(f"{key[:80]!r} is not a flag's key", mend="use letters, digits, '.', '_' and '-'")
-    return key
-
-
-def check_flag(flag: Flag) -> Flag:
-    """Return ``flag`` when it can be evaluated.
-
-    :raises InvalidFlag: it cannot; the message names the path of the first fault.
-    """
-    check_key(flag.key)
-    if not 1 <= len(flag.variants) <= MAX_VARIANTS:
-        raise InvalidFlag(f"variants: a flag has 1 to {MAX_VARIANTS} variants, this one {len(flag.variants)}")
-    kinds = {_kind(value) for value in flag.variants.values()}
-    if len(kinds) > 1:
-        raise InvalidFlag(f"variants: all values have one type, these have {', '.join(sorted(kinds))}")
-    for name in flag.variants:
-        _check_name(name)
-    if len(flag.description) > MAX_DESCRIPTION:
-        raise InvalidFlag(f"description: it has at most {MAX_DESCRIPTION} characters, this one {len(flag.description)}")
-    _check_numbers(flag.variants, "variants")
-    _check_variant(flag, flag.default_variant, "default_variant")
-    if len(flag.rules) > MAX_RULES:
-        raise InvalidFlag(f"rules: a flag has at most {MAX_RULES} rules, this one {len(flag.rules)}")
-    for index, rule in enumerate(flag.rules):
-        _check_rule(flag, rule, f"rules[{index}]")
-    _check_size(flag)
-    return flag
-
-
-def _check_size(flag: Flag) -> None:
-    try:
-        size = len(msgspec.json.encode(flag))
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidFlag("a definition must be JSON") from error
-    if size > MAX_ENCODED:
-        raise InvalidFlag(f"a definition has at most {MAX_ENCODED} bytes of JSON, this one {size}")
-
-
-def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise InvalidFlag(
-            f"variants: {name[:80]!r} is not a variant's name", mend=f"use 1 to {MAX_NAME} printable characters"
-        )
-
-
-def _check_numbers(value: Any, path: str) -> None:
-    for number in _numbers(value):
-        whole = isinstance(number, int)
-        if whole and abs(number) > MAX_WHOLE:
-            raise InvalidFlag(f"{path}: a whole number is within -2^53 to 2^53", mend="write it as a text")
-        if not whole and not math.isfinite(number):
-            raise InvalidFlag(f"{path}: a number is finite")
-
-
-def _numbers(value: Any) -> Iterator[int | float]:
-    """All numbers in a value, however deep."""
-    left: list[Any] = [value]
-    while left:
-        one: Any = left.pop()
-        if isinstance(one, dict):
-            left.extend(cast("dict[str, Any]", one).values())
-        elif isinstance(one, list | tuple):
-            left.extend(cast("Sequence[Any]", one))
-        elif isinstance(one, int | float) and not isinstance(one, bool):
-            yield one
-
-
-def _check_rule(flag: Flag, rule: Rule, path: str) -> None:
-    if (rule.variant is None) == (not rule.shares):
-        raise InvalidFlag(f"{path}: a rule has either a variant or shares")
-    if rule.variant is not None:
-        _check_variant(flag, rule.variant, f"{path}.variant")
-    total = 0.0
-    for index, share in enumerate(rule.shares):
-        _check_variant(flag, share.variant, f"{path}.shares[{index}].variant")
-        if not 0 <= share.percent <= WHOLE:
-            raise InvalidFlag(f"{path}.shares[{index}].percent: {share.percent} is not between 0 and 100")
-        total += share.percent
-    if total > WHOLE + ROUNDING:
-        raise InvalidFlag(f"{path}.shares: the percentages add up to {total:g}, more than 100")
-    if len(rule.conditions) > MAX_CONDITIONS:
-        raise InvalidFlag(f"{path}.conditions: a rule has at most {MAX_CONDITIONS} conditions")
-    for index, condition in enumerate(rule.conditions):
-        _check_condition(condition, f"{path}.conditions[{index}]")
-
-
-def _check_condition(condition: Condition, path: str) -> None:
-    if not condition.attribute:
-        raise InvalidFlag(f"{path}.attribute: it is empty")
-    if not 1 <= len(condition.values) <= MAX_VALUES:
-        raise InvalidFlag(f"{path}.values: a condition has 1 to {MAX_VALUES} values, this one {len(condition.values)}")
-    _check_numbers(condition.values, f"{path}.values")
-    if condition.operator in {"starts_with", "ends_with"} and not all(isinstance(v, str) for v in condition.values):
-        raise InvalidFlag(f"{path}.values: {condition.operator} compares texts")
-    if condition.operator in {"less", "greater"} and (
-        len(condition.values) != 1 or isinstance(condition.values[0], str | bool)
-    ):
-        raise InvalidFlag(f"{path}.values: {condition.operator} compares with one number")
-
-
-def _check_variant(flag: Flag, variant: str, path: str) -> None:
-    if variant not in flag.variants:
-        raise InvalidFlag(f"{path}: there is no variant {variant!r}", mend=f"use one of {', '.join(flag.variants)}")
-
-
-def _kind(value: FlagValue) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case _:
-            return "object"

@@ -1,12 +1,15 @@
-"""Where flag definitions are kept, and where exposures go."""
+"""Where flag definitions are kept, where exposures go, and what the engine is lent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tradesense.core.flags.models import Exposure, Flag, StoredFlag
 from tradesense.core.paging import Page
+
+Search = Callable[[str], bool]
+"""Whether a pattern is found in a text."""
 
 
 class FlagStore(Protocol):
@@ -58,5 +61,24 @@ class ExposureSink(Protocol):
 
         :raises DatabaseUnavailable: they were not taken.
         :raises AdapterClosed: before opening and after closing.
+        """
+        ...
+
+
+class BucketHash(Protocol):
+    """MurmurHash3, x86, 32 bits, seed 0. It is synchronous and pure: every adapter gives the same numbers."""
+
+    def __call__(self, data: bytes, /) -> int:
+        """The hash of ``data``, 0 to 2^32 - 1."""
+        ...
+
+
+class Patterns(Protocol):
+    """Patterns that users write, searched in time that grows with the text alone, whatever the pattern."""
+
+    def compile(self, pattern: str) -> Search:
+        """Whether ``pattern`` (RE2's syntax) is found anywhere in a text. The function never raises.
+
+        :raises InvalidFlag: it is no pattern, has more than 1,024 bytes, or would take too much memory.
         """
         ...

@@ -5,18 +5,14 @@ from __future__ import annotations
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
+from tradesense.core.errors import FlagConflict, FlagNotFound
+from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.definitions import Definitions
-from tradesense.core.flags.models import (
-    Context,
-    ErrorCode,
-    Evaluation,
-    Flag,
-    Reason,
-    StoredFlag,
-    check_flag,
-    check_key,
-)
+from tradesense.core.flags.explain import Explanation, explain
+from tradesense.core.flags.keys import check_key
+from tradesense.core.flags.models import Context, Evaluation, Flag, StoredFlag
 from tradesense.core.flags.ports import FlagStore
+from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.paging import MAX_PAGE, Page
 
 
@@ -27,12 +23,20 @@ class Flags:
     """
 
     def __init__(
-        self, *, store: FlagStore, trail: AuditTrail, clock: Clock, joined: bool, refresh: float = 1.0
+        self,
+        *,
+        store: FlagStore,
+        trail: AuditTrail,
+        clock: Clock,
+        joined: bool,
+        refresh: float = 1.0,
+        toolkit: Toolkit | None = None,
     ) -> None:
         self._store = store
         self._trail = trail
         self._joined = joined
-        self._definitions = Definitions(store=store, clock=clock, refresh=refresh)
+        self._toolkit = toolkit or Toolkit(now=lambda: clock.now().timestamp())
+        self._definitions = Definitions(store=store, clock=clock, refresh=refresh, toolkit=self._toolkit)
 
     async def get(self, key: str) -> StoredFlag:
         """The flag's definition.
@@ -50,7 +54,8 @@ class Flags:
         :raises InvalidFlag: it cannot be evaluated; the message names the path.
         :raises FlagConflict: another revision is current.
         """
-        event = Event("flags.put", check_flag(flag).key, actor, correlation_id)
+        await self.check(flag)
+        event = Event("flags.put", flag.key, actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
             stored = await self._store.put(flag, expected=expected)
             event.detail["revision"] = str(stored.revision)
@@ -61,9 +66,11 @@ class Flags:
         """Remove the flag.
 
         :raises FlagNotFound: there is none.
-        :raises FlagConflict: another revision is current.
+        :raises FlagConflict: another revision is current, or another flag has this one as a prerequisite.
         """
         event = Event("flags.delete", check_key(key), actor, correlation_id)
+        if users := (await self._definitions.current()).graph().users_of_flag(key):
+            raise FlagConflict(f"{key!r} is a prerequisite of {', '.join(users[:10])}", mend="change them first")
         async with self._trail.change(event, joined=self._joined):
             await self._store.delete(key, expected=expected)
         self._definitions.changed()
@@ -72,25 +79,35 @@ class Flags:
         """A page of definitions; ``limit`` is brought into 1 to 1000."""
         return await self._store.list(cursor=cursor, limit=min(max(limit, 1), MAX_PAGE))
 
+    async def check(self, flag: Flag) -> None:
+        """Refuse a definition that cannot be evaluated, alone or together with those that it refers to.
+
+        :raises InvalidFlag: the message names the path of each fault.
+        """
+        check_flag(flag, self._toolkit)
+        (await self._definitions.current()).graph(flag).check_flag(flag)
+
     async def evaluate(self, key: str, context: Context) -> Evaluation:
         """Evaluate one flag. It never raises for what the caller sent: the error is in the answer.
 
         :raises DatabaseUnavailable: no definitions were ever read.
         """
-        compiled = (await self._definitions.current()).get(key)
-        if compiled is None:
-            return Evaluation(
-                key=key,
-                reason=Reason.ERROR,
-                error_code=ErrorCode.FLAG_NOT_FOUND,
-                error_details="there is no such flag",
-            )
-        return compiled(context)
+        return (await self._definitions.current()).evaluate(key, context)
 
     async def evaluate_all(self, context: Context) -> tuple[Evaluation, ...]:
-        """Evaluate every flag, by key.
+        """Evaluate every flag that is not archived, by key.
 
         :raises DatabaseUnavailable: no definitions were ever read.
         """
-        compiled = await self._definitions.current()
-        return tuple(compiled[key](context) for key in sorted(compiled))
+        return tuple((await self._definitions.current()).evaluate_all(context))
+
+    async def explain(self, key: str, context: Context) -> Explanation:
+        """Evaluate one flag and say why: which rule, which bucket, why not the others.
+
+        :raises FlagNotFound: there is none.
+        """
+        library = await self._definitions.current()
+        flag = library.get(check_key(key))
+        if flag is None:
+            raise FlagNotFound(f"there is no flag {key!r}")
+        return explain(flag, context, self._toolkit, library.world)

@@ -45,7 +45,12 @@ if TYPE_CHECKING:
     )
     from tradesense.core.testing.checks import Advance, ManualClock
     from tradesense.core.testing.config import SettingsStoreContract
-    from tradesense.core.testing.flags import ExposureSinkContract, FlagStoreContract
+    from tradesense.core.testing.flags import (
+        BucketHashContract,
+        ExposureSinkContract,
+        FlagStoreContract,
+        PatternsContract,
+    )
     from tradesense.core.testing.identity import (
         BreachedPasswordsContract,
         IdentityProviderContract,
@@ -86,7 +91,7 @@ _HOMES = {
     ),
     "checks": ("Advance", "ManualClock"),
     "config": ("SettingsStoreContract",),
-    "flags": ("ExposureSinkContract", "FlagStoreContract"),
+    "flags": ("BucketHashContract", "ExposureSinkContract", "FlagStoreContract", "PatternsContract"),
     "identity": (
         "BreachedPasswordsContract",
         "IdentityProviderContract",
@@ -120,6 +125,7 @@ __all__ = (
     "AuditLogContract",
     "BackplaneContract",
     "BreachedPasswordsContract",
+    "BucketHashContract",
     "CacheStoreContract",
     "ClockContract",
     "CompressorContract",
@@ -142,6 +148,7 @@ __all__ = (
     "MessengerContract",
     "OutboxContract",
     "PasswordHasherContract",
+    "PatternsContract",
     "RandomContract",
     "RateLimiterContract",
     "Reading",

@@ -10,10 +10,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
-from tradesense.core.flags.models import ErrorCode, Evaluation, Flag, FlagValue, Reason, Rule, StoredFlag
+from tradesense.core.flags.models import ErrorCode, Evaluation, Flag, FlagValue, Metadata, Reason, StoredFlag
 from tradesense.core.telemetry.instruments import FLAG_EVALUATIONS
 from tradesense.entrypoints.http import conditional, problems
-from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
 from tradesense.entrypoints.http.handling import problem_response
@@ -35,8 +34,8 @@ class EvaluationSuccess(Struct, frozen=True, kw_only=True, rename="camel"):
     key: str
     reason: str
     value: FlagValue | UnsetType = UNSET
-    variant: str | UnsetType = UNSET
-    metadata: dict[str, str] | UnsetType = UNSET
+    variant: str = ""
+    metadata: Metadata | UnsetType = UNSET
 
 
 class EvaluationFailure(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -47,26 +46,15 @@ class EvaluationFailure(Struct, frozen=True, kw_only=True, rename="camel"):
     error_details: str
 
 
-class FlagBody(Body, frozen=True, kw_only=True):
+class FlagBody(Flag, frozen=True, kw_only=True):
     """A definition. ``key`` may be left out; when it is there it is the path's."""
 
-    variants: dict[str, FlagValue]
-    default_variant: str
-    key: str | None = None
-    enabled: bool = True
-    rules: tuple[Rule, ...] = ()
-    description: str = ""
+    key: str = ""
 
 
-class FlagView(Struct, frozen=True, kw_only=True):
+class FlagView(Flag, frozen=True, kw_only=True, omit_defaults=False):
     """A definition in the store."""
 
-    key: str
-    variants: dict[str, FlagValue]
-    default_variant: str
-    enabled: bool
-    rules: tuple[Rule, ...]
-    description: str
     revision: int
     updated_at: datetime
 
@@ -117,12 +105,13 @@ async def evaluate(
 def _success(found: Evaluation) -> EvaluationSuccess:
     """OFREP's enumeration has no DEFAULT: it goes as UNKNOWN, with our own reason beside it."""
     known = found.reason is not Reason.DEFAULT
+    metadata = found.metadata if known else {**found.metadata, "reason": found.reason}
     return EvaluationSuccess(
         key=found.key,
         reason=found.reason if known else "UNKNOWN",
         value=UNSET if found.value is None else found.value,
-        variant=found.variant if found.variant is not None else UNSET,
-        metadata=UNSET if known else {"reason": found.reason},
+        variant=found.variant or "",  # the provider for Python fails without one
+        metadata=metadata or UNSET,
     )
 
 
@@ -148,16 +137,11 @@ async def read_flag(key: FromPath[str]) -> Response[FlagView]:
 async def write_flag(key: FromPath[str], data: JSONBody[FlagBody]) -> Response[FlagView]:
     """Write a definition; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
     here = current()
-    if data.key not in {None, key}:
+    if data.key not in {"", key}:
         raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
-    flag = Flag(
-        key=key,
-        variants=data.variants,
-        default_variant=data.default_variant,
-        enabled=data.enabled,
-        rules=data.rules,
-        description=data.description,
-    )
+    fields = _fields(data)
+    fields["key"] = key
+    flag = Flag(**fields)
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         stored = await here.services.flags.put(
@@ -176,17 +160,12 @@ async def delete_flag(key: FromPath[str]) -> None:
 
 
 def _view(stored: StoredFlag) -> FlagView:
-    flag = stored.flag
-    return FlagView(
-        key=flag.key,
-        variants=flag.variants,
-        default_variant=flag.default_variant,
-        enabled=flag.enabled,
-        rules=flag.rules,
-        description=flag.description,
-        revision=stored.revision,
-        updated_at=stored.updated_at,
-    )
+    return FlagView(**_fields(stored.flag), revision=stored.revision, updated_at=stored.updated_at)
+
+
+def _fields(flag: Flag) -> dict[str, Any]:
+    """The fields of a definition, its parts as they are."""
+    return {name: getattr(flag, name) for name in Flag.__struct_fields__}
 
 
 def _tagged(stored: StoredFlag) -> Response[FlagView]:

@@ -119,6 +119,8 @@ def _problem(error: errors.TradeSenseError, correlation_id: str, *, bearer: bool
     match error:
         case errors.PasswordRefused():
             more["reason"] = error.reason
+        case errors.InvalidFlag() if error.faults:
+            more["errors"] = [{"path": path, "message": message} for path, message in error.faults]
         case errors.LimitExceeded():
             headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
         case errors.Unavailable():

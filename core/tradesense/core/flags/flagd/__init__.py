@@ -1,0 +1,1 @@
+"""The dialect of flagd: JSON definitions whose targeting is JsonLogic, with flagd's own operators."""

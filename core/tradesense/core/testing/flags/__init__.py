@@ -1,0 +1,7 @@
+"""The contracts of the flags room."""
+
+from tradesense.core.testing.flags.exposures import ExposureSinkContract
+from tradesense.core.testing.flags.store import FlagStoreContract
+from tradesense.core.testing.flags.tools import BucketHashContract, PatternsContract
+
+__all__ = ("BucketHashContract", "ExposureSinkContract", "FlagStoreContract", "PatternsContract")
