@@ -62,8 +62,8 @@ def test_secrets_are_listed_by_prefix_and_deleted(cli, read):
 def test_all_pages_are_listed(cli, monkeypatch):
     whole = Secrets.list
 
-    async def two(self, prefix="", *, cursor=None, limit):
-        return await whole(self, prefix, cursor=cursor, limit=min(limit, 2))
+    async def two(self, prefix="", *, cursor=None, limit, recursive=True):
+        return await whole(self, prefix, cursor=cursor, limit=min(limit, 2), recursive=recursive)
 
     monkeypatch.setattr(Secrets, "list", two)
     for path in "abcde":
@@ -120,3 +120,31 @@ def test_reads_and_writes_are_on_the_trail(cli, read):
     ]
     assert all(row["actor"].startswith("operator ") for row in rows)
     assert CANARY not in cli("audit", "tail", "-o", "json").stdout
+
+
+def test_what_was_deleted_comes_back_and_what_was_destroyed_does_not(cli, read):
+    for value in ("one", "two"):
+        read("secrets", "put", "d/x", "--stdin", stdin=value)
+    assert cli("secrets", "delete", "d/x").exit_code == 0
+    assert cli("secrets", "get", "d/x").exit_code == 1
+    assert [row["state"] for row in read("secrets", "versions", "d/x")] == ["deleted", "deleted"]
+    assert cli("secrets", "undelete", "d/x").exit_code == 0
+    assert cli("secrets", "get", "d/x").stdout == "two"
+    assert cli("secrets", "destroy", "d/x", "--version", "1", "--yes").exit_code == 0
+    rows = read("secrets", "versions", "d/x")
+    assert [(row["state"], row["created_by"].partition(":")[0]) for row in rows] == [
+        ("destroyed", "operator"),
+        ("available", "operator"),
+    ]
+    assert cli("secrets", "destroy", "d/x", stdin="n\n").exit_code == 130
+    assert cli("secrets", "destroy", "d/x", "--yes").exit_code == 0
+    assert cli("secrets", "undelete", "d/x").exit_code == 1
+
+
+def test_a_rollback_is_a_new_version_and_folders_are_listed(cli, read):
+    for value in ("one", "two"):
+        read("secrets", "put", "r/a/b", "--stdin", stdin=value)
+    assert read("secrets", "rollback", "r/a/b", "1")["version"] == 3
+    assert cli("secrets", "get", "r/a/b").stdout == "one"
+    read("secrets", "put", "r/c", "--stdin", stdin="x")
+    assert [row["path"] for row in read("secrets", "list", "r/", "--folder")] == ["r/a/", "r/c"]

@@ -18,6 +18,7 @@ from tradesense.entrypoints.http.site import Site
 from tradesense.settings.schema import HttpSettings, Settings, TelemetrySettings
 
 PERMISSIONS = {
+    "secrets:delete",
     "secrets:read",
     "secrets:write",
     "flags:evaluate",

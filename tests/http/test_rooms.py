@@ -8,7 +8,7 @@ import secrets
 import pytest
 
 from tradesense.core.sensitive import Secret
-from tradesense.entrypoints.http.secrets import _shown
+from tradesense.entrypoints.http.secrets import shown
 
 INVALID_PARAMETER = "urn:tradesense:problem:invalid-parameter"
 LISTS = ["secrets", "users", "flags", "settings", "audit"]
@@ -103,9 +103,9 @@ def test_a_cursor_of_another_folder_is_400(admin, name):
 
 
 def test_a_value_that_is_no_text_comes_as_base64():
-    value, encoding = _shown(Secret(b"\xff\x00"))
+    value, encoding = shown(Secret(b"\xff\x00"))
     assert (base64.b64decode(value.reveal()), encoding) == (b"\xff\x00", "base64")
-    text, none = _shown(Secret("schlüssel"))
+    text, none = shown(Secret("schlüssel"))
     assert text.reveal() == "schlüssel"
     assert not isinstance(none, str)
 

@@ -28,7 +28,7 @@ from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
-from tradesense.core.secrets.service import Provider
+from tradesense.core.secrets.provider import Provider
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut

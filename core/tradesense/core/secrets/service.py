@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
 from tradesense.core.audit.models import Actor, Outcome
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import InvalidInput, SecretDenied, SecretNotFound
+from tradesense.core.errors import SecretDenied, SecretNotFound
 from tradesense.core.paging import MAX_PAGE, Page
+from tradesense.core.secrets import folders
 from tradesense.core.secrets.models import (
+    Retention,
     SecretVersion,
     StoredSecret,
+    check_custom,
     check_path,
     check_prefix,
+    check_retention,
     check_value,
     check_version,
 )
-from tradesense.core.secrets.ports import SecretStore, VersionedSecretStore, WritableSecretStore
+from tradesense.core.secrets.patches import patched
+from tradesense.core.secrets.provider import Provider
 from tradesense.core.sensitive import Secret
-
-
-class Provider:
-    """One chosen secrets adapter with what it declared, so that no one has to guess.
-
-    ``joined`` says that its writes join the transactions of the audit log.
-    """
-
-    def __init__(self, name: str, store: SecretStore, capabilities: frozenset[Capability], *, joined: bool) -> None:
-        self.name = name
-        self.store = store
-        self.capabilities = capabilities
-        self.joined = joined
-
-    def writable(self) -> WritableSecretStore:
-        """The store, if it can be written.
-
-        :raises InvalidInput: this provider is read-only.
-        """
-        self.need(Capability.WRITE, "cannot be written")
-        return self.store  # type: ignore[return-value]  # proved by the declared capability and the contract suite
-
-    def versioned(self) -> VersionedSecretStore:
-        """The store, if it keeps versions.
-
-        :raises InvalidInput: this provider has no versions.
-        """
-        self.need(Capability.VERSIONS, "keeps no versions")
-        return self.store  # type: ignore[return-value]  # proved by the declared capability and the contract suite
-
-    def author(self, actor: Actor) -> dict[str, str]:
-        """What a write is told of who writes, if the provider keeps it."""
-        if Capability.AUTHORS not in self.capabilities:
-            return {}
-        return {"by": f"{actor.kind}:{actor.id}" if actor.id else actor.kind}
-
-    def need(self, capability: Capability, lack: str) -> None:
-        """Go on only if the provider declared ``capability``.
-
-        :raises InvalidInput: it did not; ``lack`` says in words what it cannot do.
-        """
-        if capability not in self.capabilities:
-            raise InvalidInput(
-                f"the secrets provider {self.name!r} {lack}",
-                origin="secrets.provider",
-                mend="choose a provider that declares it; see `tradesense secrets providers`",
-            )
 
 
 class Secrets:
@@ -118,29 +80,127 @@ class Secrets:
         :raises SecretConflict: another version is current.
         :raises InvalidInput: the provider cannot do this.
         """
-        store = self._provider.writable()
-        if cas is not None:
-            self._provider.need(Capability.CAS, "cannot compare and set")
-        event = Event("secrets.put", check_path(path), actor, correlation_id)
-        async with self._trail.change(event, joined=self._provider.joined):
-            version = await store.put(path, check_value(value), cas=cas, **self._provider.author(actor))
-            event.detail["version"] = str(version)
-        return version
+        return await self._write(Event("secrets.put", check_path(path), actor, correlation_id), value, cas)
 
-    async def delete(self, path: str, *, actor: Actor, correlation_id: str = "") -> None:
-        """Delete a secret.
+    async def delete(self, path: str, versions: Sequence[int] = (), *, actor: Actor, correlation_id: str = "") -> None:
+        """Delete a secret, or just the ``versions`` that are named.
 
         :raises SecretNotFound: there is none.
-        :raises InvalidInput: the provider is read-only.
+        :raises InvalidInput: the provider is read-only, or cannot delete single versions.
         """
-        store = self._provider.writable()
-        event = Event("secrets.delete", check_path(path), actor, correlation_id)
-        async with self._trail.change(event, joined=self._provider.joined):
-            await store.delete(path)
+        async with self._changing("secrets.delete", path, actor, correlation_id, versions):
+            if versions:
+                await self._provider.erasable().delete_versions(path, versions)
+            else:
+                await self._provider.writable().delete(path)
 
-    async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
-        """The paths under ``prefix``, a page at a time; ``limit`` is brought into 1 to 1000."""
+    async def patch(
+        self, path: str, changes: Mapping[str, Any], *, actor: Actor, cas: int | None = None, correlation_id: str = ""
+    ) -> int:
+        """Merge ``changes`` into a value that is a JSON object (RFC 7396), as a new version; returns its number.
+
+        It is written only over the version that was read.
+
+        :param cas: the version that must be current.
+        :raises SecretNotFound: there is no such secret.
+        :raises SecretConflict: another version is current, or was written meanwhile.
+        :raises InvalidInput: the value is no JSON object, or the provider cannot compare and set.
+        """
+        self._provider.need(Capability.CAS, "cannot compare and set, so that a change of a part could undo another")
+        found = await self._provider.store.get(check_path(path))
+        expected = found.version if cas is None else cas
+        return await self._write(
+            Event("secrets.patch", path, actor, correlation_id), patched(found.value, changes), expected
+        )
+
+    async def rollback(
+        self, path: str, version: int, *, actor: Actor, cas: int | None = None, correlation_id: str = ""
+    ) -> int:
+        """Write the value of an earlier version as a new one, and return its number.
+
+        :param cas: the version that must be current.
+        :raises SecretNotFound: there is no such secret or version.
+        :raises SecretConflict: another version is current.
+        :raises InvalidInput: the provider keeps no versions, or cannot compare and set.
+        """
+        old = await self._provider.versioned().get_version(check_path(path), check_version(version))
+        event = Event("secrets.rollback", path, actor, correlation_id, {"from": f"{version}"})
+        return await self._write(event, old.value, cas)
+
+    async def undelete(
+        self, path: str, versions: Sequence[int] = (), *, actor: Actor, correlation_id: str = ""
+    ) -> None:
+        """Bring back what the last deletion took away, or just the ``versions`` that are named.
+
+        :raises SecretNotFound: there is no such secret or version, or it was destroyed.
+        :raises InvalidInput: the provider deletes for good.
+        """
+        async with self._changing("secrets.undelete", path, actor, correlation_id, versions):
+            if versions:
+                await self._provider.erasable().undelete_versions(path, versions)
+            else:
+                await self._provider.recoverable().undelete(path)
+
+    async def destroy(self, path: str, versions: Sequence[int] = (), *, actor: Actor, correlation_id: str = "") -> None:
+        """Remove the values of ``versions`` for good; without any, the whole secret.
+
+        :raises SecretNotFound: there is no such secret or version.
+        :raises InvalidInput: the provider cannot.
+        """
+        async with self._changing("secrets.destroy", path, actor, correlation_id, versions):
+            if versions:
+                await self._provider.erasable().destroy_versions(path, versions)
+            else:
+                await self._provider.recoverable().destroy(path)
+
+    async def metadata(self, path: str) -> Mapping[str, str]:
+        """The secret's custom metadata.
+
+        :raises SecretNotFound: there is no such secret.
+        :raises InvalidInput: the provider keeps none.
+        """
+        return await self._provider.described().metadata(check_path(path))
+
+    async def describe(self, path: str, custom: Mapping[str, str], *, actor: Actor, correlation_id: str = "") -> None:
+        """Replace the secret's custom metadata.
+
+        :raises SecretNotFound: there is no such secret.
+        :raises InvalidInput: it is too much, or the provider keeps none.
+        """
+        store = self._provider.described()
+        async with self._changing("secrets.describe", path, actor, correlation_id):
+            await store.describe(path, check_custom(custom))
+
+    async def retention(self, path: str) -> Retention:
+        """What happens to the secret's versions by themselves.
+
+        :raises SecretNotFound: there is no such secret.
+        :raises InvalidInput: the provider does not do such things.
+        """
+        return await self._provider.retaining().retention(check_path(path))
+
+    async def retain(self, path: str, retention: Retention, *, actor: Actor, correlation_id: str = "") -> None:
+        """Say how many versions are kept, and for how long.
+
+        :raises SecretNotFound: there is no such secret.
+        :raises InvalidInput: the numbers cannot be, or the provider does not do such things.
+        """
+        store = self._provider.retaining()
+        async with self._changing("secrets.retain", path, actor, correlation_id) as event:
+            event.detail |= {"max_versions": f"{retention.max_versions}", "delete_after": f"{retention.delete_after:g}"}
+            await store.retain(path, check_retention(retention))
+
+    async def list(
+        self, prefix: str = "", *, cursor: str | None = None, limit: int = 100, recursive: bool = True
+    ) -> Page[str]:
+        """The paths under ``prefix``, a page at a time; ``limit`` is brought into 1 to 1000.
+
+        :param recursive: else only what stands directly in the folder ``prefix``, with the folders in it.
+        """
         limit = min(max(limit, 1), MAX_PAGE)
+        if not recursive:
+            folder = folders.check_folder(prefix)
+            return await folders.children(self._provider.store, folder, cursor=cursor, limit=limit)
         return await self._provider.store.list(check_prefix(prefix), cursor=cursor, limit=limit)
 
     async def versions(self, path: str) -> tuple[SecretVersion, ...]:
@@ -151,3 +211,24 @@ class Secrets:
         :raises InvalidInput: the provider keeps no versions.
         """
         return await self._provider.versioned().versions(check_path(path))
+
+    async def _write(self, event: Event, value: Secret, cas: int | None) -> int:
+        store = self._provider.writable()
+        if cas is not None:
+            self._provider.need(Capability.CAS, "cannot compare and set")
+        async with self._trail.change(event, joined=self._provider.joined):
+            author = self._provider.author(event.actor)
+            version = await store.put(check_path(event.subject), check_value(value), cas=cas, **author)
+            event.detail["version"] = f"{version}"
+        return version
+
+    @asynccontextmanager
+    async def _changing(
+        self, action: str, path: str, actor: Actor, correlation_id: str, versions: Sequence[int] = ()
+    ) -> AsyncGenerator[Event]:
+        """Run the body as one audited change of the secret at ``path``."""
+        event = Event(action, check_path(path), actor, correlation_id)
+        if versions:
+            event.detail["versions"] = ",".join(map(str, map(check_version, versions)))
+        async with self._trail.change(event, joined=self._provider.joined):
+            yield event

@@ -66,26 +66,74 @@ def put(path: str, *, piped: bool, exact: bool, cas: int | None, output: str) ->
 
 @secrets.command("list")
 @click.argument("prefix", default="")
+@click.option("--folder", is_flag=True, help="Only what stands directly in the folder PREFIX, which ends with a slash.")
 @output_option
-def list_(prefix: str, output: str) -> None:
+def list_(prefix: str, *, folder: bool, output: str) -> None:
     """List the paths of secrets that begin with PREFIX."""
 
     async def read(services: Services) -> list[str]:
-        return [path async for path in pages(partial(services.secrets.list, prefix))]
+        return [path async for path in pages(partial(services.secrets.list, prefix, recursive=not folder))]
 
     show_rows([{"path": path} for path in work(read)], ["path"], output)
 
 
+_versions = click.option(
+    "--version", "versions", type=click.IntRange(min=1), multiple=True, help="This version alone; may be repeated."
+)
+
+
 @secrets.command()
 @click.argument("path")
-def delete(path: str) -> None:
-    """Delete the secret at PATH."""
+@_versions
+def delete(path: str, versions: tuple[int, ...]) -> None:
+    """Delete the secret at PATH, or versions of it."""
 
     async def remove(services: Services) -> None:
-        await services.secrets.delete(path, actor=operator())
+        await services.secrets.delete(path, versions, actor=operator())
 
     work(remove)
-    say(f"{path} is deleted")
+    say(f"{_named(path, versions)} deleted")
+
+
+@secrets.command()
+@click.argument("path")
+@_versions
+def undelete(path: str, versions: tuple[int, ...]) -> None:
+    """Bring back what was deleted of PATH, where the provider keeps it."""
+
+    async def restore(services: Services) -> None:
+        await services.secrets.undelete(path, versions, actor=operator())
+
+    work(restore)
+    say(f"{_named(path, versions)} back")
+
+
+@secrets.command()
+@click.argument("path")
+@_versions
+@click.confirmation_option("--yes", prompt="This cannot be undone. Go on?", help="Do not ask.")
+def destroy(path: str, versions: tuple[int, ...]) -> None:
+    """Remove the secret at PATH, or versions of it, for good."""
+
+    async def remove(services: Services) -> None:
+        await services.secrets.destroy(path, versions, actor=operator())
+
+    work(remove)
+    say(f"{_named(path, versions)} destroyed")
+
+
+@secrets.command()
+@click.argument("path")
+@click.argument("version", type=click.IntRange(min=1))
+@output_option
+def rollback(path: str, version: int, output: str) -> None:
+    """Write the value that VERSION of PATH has as a new version."""
+
+    async def write(services: Services) -> tuple[int, str]:
+        return await services.secrets.rollback(path, version, actor=operator()), services.secrets.provider
+
+    number, provider = work(write)
+    show_one({"path": path, "version": number, "provider": provider}, output)
 
 
 @secrets.command()
@@ -97,8 +145,18 @@ def versions(path: str, output: str) -> None:
     async def read(services: Services) -> tuple[SecretVersion, ...]:
         return await services.secrets.versions(path)
 
-    rows = [{"version": v.version, "created_at": v.created_at, "current": v.current} for v in work(read)]
-    show_rows(rows, ["version", "created_at", "current"], output)
+    rows = [
+        {
+            "version": one.version,
+            "state": one.state.value,
+            "current": one.current,
+            "created_at": one.created_at,
+            "created_by": one.created_by,
+            "deleted_at": one.deleted_at,
+        }
+        for one in work(read)
+    ]
+    show_rows(rows, ["version", "state", "current", "created_at", "created_by", "deleted_at"], output)
 
 
 @secrets.command()
@@ -122,6 +180,12 @@ def providers(output: str) -> None:
         for offer in found.plugins.registry.offers(SecretStore)
     ]
     show_rows(rows, ["name", "chosen", "capabilities", "missing", "stability", "distribution"], output)
+
+
+def _named(path: str, versions: tuple[int, ...]) -> str:
+    if not versions:
+        return f"{path} is"
+    return f"version {', '.join(map(str, versions))} of {path} {'is' if len(versions) == 1 else 'are'}"
 
 
 def _piped(*, exact: bool) -> Secret:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -47,9 +48,13 @@ class Guard(msgspec.Struct, frozen=True):
     """The query parameter that says with what the things begin that are asked for."""
     step_up: bool = False
     """Whether it takes a login of the last minutes."""
+    asks: Callable[[Request[Any, Any, Any]], Permission] | None = None
+    """Finds out what is asked for where neither parameter says it alone; ``need`` is then what it mostly is."""
 
     def permission(self, request: Request[Any, Any, Any]) -> Permission:
         """What the caller of this request wants to do."""
+        if self.asks is not None:
+            return self.asks(request)
         wanted = parse(self.need)
         if self.path:
             return wanted.at(str(request.path_params[self.path]).removeprefix("/"))
@@ -79,14 +84,22 @@ def authenticated() -> dict[str, Any]:
     return {OPT: Guard(AUTHENTICATED)}
 
 
-def guard(permission: str, *, path: str = "", prefix: str = "", step_up: bool = False) -> dict[str, Any]:
+def guard(
+    permission: str,
+    *,
+    path: str = "",
+    prefix: str = "",
+    step_up: bool = False,
+    asks: Callable[[Request[Any, Any, Any]], Permission] | None = None,
+) -> dict[str, Any]:
     """The ``opt`` of a route that needs ``permission``, as in ``secrets:read``.
 
     :param path: the path parameter with the one thing that it is needed on.
     :param prefix: the query parameter that all things begin with that it is needed on.
     :param step_up: whether it takes a login of the last minutes, whatever the caller's roles say.
+    :param asks: finds out what is asked for, where it takes more than one parameter.
     """
-    return {OPT: Guard(permission, path, prefix, step_up)}
+    return {OPT: Guard(permission, path, prefix, step_up, asks)}
 
 
 class Entry(msgspec.Struct, frozen=True, order=True):

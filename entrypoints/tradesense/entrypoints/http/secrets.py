@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from litestar import delete, get, put
+from litestar import Request, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from tradesense.core.secrets.models import MAX_VERSION
+from tradesense.core.errors import InvalidInput, NotFound
+from tradesense.core.identity.permissions import Permission
+from tradesense.core.secrets.models import MAX_VERSION, SecretVersion, VersionState
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
@@ -21,6 +23,18 @@ from tradesense.entrypoints.http.queries import Cursor, Limit, Text
 Version = Annotated[
     int | None, QueryParameter(ge=1, le=MAX_VERSION, description="Counts from 1; without one, the current.")
 ]
+
+Cas = Annotated[
+    int | None, QueryParameter(ge=0, le=MAX_VERSION, description="The version that must be current, 0 for none.")
+]
+
+VersionNumber = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
+
+VERSIONS, METADATA = "versions", "metadata"
+PARTS = {VERSIONS: "read", METADATA: "read"}
+"""What a GET may be about besides the value, by the end of its path, and the verb of the permission."""
+ACTIONS = {"undelete": "delete", "destroy": "destroy", "rollback": "write", METADATA: "write"}
+"""What a POST may do, by the end of its path, and the verb of the permission."""
 
 
 class NewValue(Body, frozen=True, kw_only=True):
@@ -38,8 +52,54 @@ class SecretValue(Struct, frozen=True, kw_only=True):
     version: int
     provider: str
     created_at: datetime | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
+    """Who wrote it, where the provider keeps that."""
+    stale: Literal[True] | UnsetType = UNSET
+    """The provider does not answer; this is what it said some minutes ago at most."""
     encoding: Literal["base64"] | UnsetType = UNSET
     """How ``value`` is written where it is no UTF-8 text."""
+
+
+class Action(Body, frozen=True, kw_only=True):
+    """What an action is told."""
+
+    versions: Annotated[tuple[VersionNumber, ...], Meta(max_length=1000)] = ()
+    """For `undelete` and `destroy`: these alone."""
+    version: VersionNumber | None = None
+    """For `rollback`: where to."""
+    cas: Annotated[int, Meta(ge=0, le=MAX_VERSION)] | None = None
+    """For `rollback`: the version that must be current."""
+    custom: dict[str, str] = field(default_factory=dict[str, str])
+    """For `metadata`: all of it."""
+
+
+class VersionInfo(Struct, frozen=True, kw_only=True):
+    """What is known of one version without its value."""
+
+    version: int
+    current: bool
+    state: VersionState
+    created_at: datetime | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
+    deleted_at: datetime | UnsetType = UNSET
+
+
+class Versions(Struct, frozen=True, kw_only=True):
+    """Every version that can still be named, oldest first."""
+
+    items: tuple[VersionInfo, ...]
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What is kept of a secret besides its versions."""
+
+    custom: dict[str, str]
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """An action that has no other answer."""
+
+    done: str
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -56,36 +116,56 @@ class Paths(Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
-@get("/api/v1/secrets", opt=guard("secrets:read"), tags=["secrets"])
-async def list_secrets(prefix: Text = "", cursor: Cursor = None, limit: Limit = 100) -> Paths:
-    """The paths that begin with ``prefix``, a page at a time."""
-    page = await current().services.secrets.list(prefix, cursor=cursor, limit=limit)
+@get("/api/v1/secrets", opt=guard("secrets:read", prefix="prefix"), tags=["secrets"])
+async def list_secrets(
+    prefix: Text = "", *, recursive: Annotated[bool, QueryParameter()] = True, cursor: Cursor = None, limit: Limit = 100
+) -> Paths:
+    """The paths that begin with ``prefix``, a page at a time.
+
+    With ``recursive=false``, what stands directly in the folder ``prefix``; folders in it end with a slash.
+    """
+    page = await current().services.secrets.list(prefix, cursor=cursor, limit=limit, recursive=recursive)
     return Paths(items=page.items, cursor=page.cursor)
 
 
 @get(
     "/api/v1/secrets/{path:path}",
-    opt=guard("secrets:read"),
+    opt=guard("secrets:read", path="path", step_up=True, asks=lambda request: asked(request)[0]),
     tags=["secrets"],
     type_encoders={Secret: Secret.reveal},
 )
-async def read_secret(path: FromPath[str], version: Version = None) -> SecretValue:
-    """The secret's value, of one version where one is named. The read is on the audit trail."""
-    here = current()
-    found = await here.services.secrets.get(
-        path.removeprefix("/"), version=version, actor=here.actor, correlation_id=here.correlation_id
+async def read_secret(
+    request: Request[Any, Any, Any],
+    path: FromPath[str],  # noqa: ARG001  # for OpenAPI; `asked` has it
+    version: Version = None,
+) -> SecretValue | Versions | Kept:
+    """The secret's value, of one version where one is named. The read is on the audit trail.
+
+    `/versions` behind the path lists the versions without their values, `/metadata` what else is kept of the secret.
+    With `version` it is always a value that is read, also of a secret whose own path ends so.
+    """
+    here, services = current(), current().services
+    wanted, part = asked(request)
+    if part == VERSIONS:
+        return Versions(items=tuple(map(described, await services.secrets.versions(wanted.scope))))
+    if part == METADATA:
+        return Kept(custom=dict(await services.secrets.metadata(wanted.scope)))
+    found = await services.secrets.get(
+        wanted.scope, version=version, actor=here.actor, correlation_id=here.correlation_id
     )
-    value, encoding = _shown(found.value)
+    value, encoding = shown(found.value)
     return SecretValue(
         value=value,
         version=found.version,
-        provider=here.services.secrets.provider,
+        provider=services.secrets.provider,
         created_at=found.created_at or UNSET,
+        created_by=found.created_by or UNSET,
+        stale=True if found.stale else UNSET,
         encoding=encoding,
     )
 
 
-@put("/api/v1/secrets/{path:path}", opt=guard("secrets:write"), tags=["secrets"])
+@put("/api/v1/secrets/{path:path}", opt=guard("secrets:write", path="path"), tags=["secrets"])
 async def write_secret(path: FromPath[str], data: JSONBody[NewValue]) -> Written:
     """Write a new version; with ``cas`` only if that version is current."""
     here = current()
@@ -95,14 +175,85 @@ async def write_secret(path: FromPath[str], data: JSONBody[NewValue]) -> Written
     return Written(version=version, provider=here.services.secrets.provider)
 
 
-@delete("/api/v1/secrets/{path:path}", opt=guard("secrets:write"), status_code=204, tags=["secrets"])
-async def delete_secret(path: FromPath[str]) -> None:
-    """Delete the secret."""
+@patch("/api/v1/secrets/{path:path}", opt=guard("secrets:write", path="path"), tags=["secrets"])
+async def change_secret(path: FromPath[str], data: JSONBody[dict[str, Any]], cas: Cas = None) -> Written:
+    """Merge a JSON object into the value, which must be one (RFC 7396), as a new version."""
     here = current()
-    await here.services.secrets.delete(path.removeprefix("/"), actor=here.actor, correlation_id=here.correlation_id)
+    version = await here.services.secrets.patch(
+        path.removeprefix("/"), data, cas=cas, actor=here.actor, correlation_id=here.correlation_id
+    )
+    return Written(version=version, provider=here.services.secrets.provider)
 
 
-def _shown(value: Secret) -> tuple[Secret, Literal["base64"] | UnsetType]:
+@delete("/api/v1/secrets/{path:path}", opt=guard("secrets:delete", path="path"), status_code=204, tags=["secrets"])
+async def delete_secret(path: FromPath[str], version: Version = None) -> None:
+    """Delete the secret, or one version of it."""
+    here = current()
+    versions = () if version is None else (version,)
+    await here.services.secrets.delete(
+        path.removeprefix("/"), versions, actor=here.actor, correlation_id=here.correlation_id
+    )
+
+
+@post(
+    "/api/v1/secrets/{path:path}",
+    opt=guard("secrets:write", path="path", asks=lambda request: asked(request)[0]),
+    status_code=200,
+    tags=["secrets"],
+)
+async def act_on_secret(
+    request: Request[Any, Any, Any],
+    path: FromPath[str],  # noqa: ARG001  # for OpenAPI; `asked` has it
+    data: JSONBody[Action | None] = None,
+) -> Written | Done:
+    """What the end of the path says: `/undelete`, `/destroy` (of `versions`, or all), `/rollback` (to `version`).
+
+    The permissions are `secrets:delete`, `secrets:destroy` and `secrets:write`.
+    """
+    here, services = current(), current().services
+    (wanted, action), body = asked(request), data or Action()
+    by: dict[str, Any] = {"actor": here.actor, "correlation_id": here.correlation_id}
+    if not action:
+        raise NotFound("nothing can be done that is called so", mend=f"end the path with one of {', '.join(ACTIONS)}")
+    if action == "rollback":
+        if body.version is None:
+            raise InvalidInput("a rollback names the `version` that it goes back to")
+        version = await services.secrets.rollback(wanted.scope, body.version, cas=body.cas, **by)
+        return Written(version=version, provider=services.secrets.provider)
+    if action == "metadata":
+        await services.secrets.describe(wanted.scope, body.custom, **by)
+    elif action == "undelete":
+        await services.secrets.undelete(wanted.scope, body.versions, **by)
+    elif action == "destroy":
+        await services.secrets.destroy(wanted.scope, body.versions, **by)
+    return Done(done=action)
+
+
+def asked(request: Request[Any, Any, Any]) -> tuple[Permission, str]:
+    """What is asked for, and of which part: the end of the path says it."""
+    path = str(request.path_params["path"]).removeprefix("/")
+    if request.method == "GET" and "version" in request.query_params:
+        return Permission("secrets", "read").at(path), ""
+    parts = PARTS if request.method in {"GET", "HEAD"} else ACTIONS
+    target, _, last = path.rpartition("/")
+    if target and last in parts:
+        return Permission("secrets", parts[last]).at(target), last
+    return Permission("secrets", "write" if parts is ACTIONS else "read").at(path), ""
+
+
+def described(version: SecretVersion) -> VersionInfo:
+    """A version as it is listed."""
+    return VersionInfo(
+        version=version.version,
+        current=version.current,
+        state=version.state,
+        created_at=version.created_at or UNSET,
+        created_by=version.created_by or UNSET,
+        deleted_at=version.deleted_at or UNSET,
+    )
+
+
+def shown(value: Secret) -> tuple[Secret, Literal["base64"] | UnsetType]:
     """The value as JSON can carry it. Providers keep bytes; most of them are text."""
     try:
         value.reveal()
@@ -111,4 +262,11 @@ def _shown(value: Secret) -> tuple[Secret, Literal["base64"] | UnsetType]:
     return value, UNSET
 
 
-ROUTES: tuple[HTTPRouteHandler, ...] = (list_secrets, read_secret, write_secret, delete_secret)
+ROUTES: tuple[HTTPRouteHandler, ...] = (
+    list_secrets,
+    read_secret,
+    write_secret,
+    change_secret,
+    delete_secret,
+    act_on_secret,
+)
