@@ -85,7 +85,8 @@ class Platform(containers.DeclarativeContainer):
         toolkit=Singleton(parts.toolkit, adapters),
     )
     exposures = chosen("flags.exposures")
-    config = Singleton(RuntimeSettings, store=chosen("config.provider"), trail=trail, joined=joins("config.provider"))
+    config_store, config_joins = chosen("config.provider"), joins("config.provider")
+    config = Singleton(RuntimeSettings, store=config_store, trail=trail, joined=config_joins, cache=cache)
 
     policy, ours = settings.provided.identity.policy, joins("identity.provider")
     store, hasher, signer = chosen("identity.provider"), chosen("identity.hasher"), chosen("identity.signer")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
+from tradesense.core.cache.service import HybridCache
 from tradesense.core.config.models import Setting, check_key, check_value
 from tradesense.core.config.ports import SettingsStore
+from tradesense.core.config.published import Published
 from tradesense.core.errors import InvalidSetting, SettingNotFound
 from tradesense.core.paging import MAX_PAGE, Page
 
@@ -15,8 +19,9 @@ from tradesense.core.paging import MAX_PAGE, Page
 class RuntimeSettings:
     """The settings that operators change while the platform runs."""
 
-    def __init__(self, *, store: SettingsStore, trail: AuditTrail, joined: bool) -> None:
+    def __init__(self, *, store: SettingsStore, trail: AuditTrail, joined: bool, cache: HybridCache) -> None:
         self._store = store
+        self._published = Published(store=store, cache=cache)
         self._trail = trail
         self._joined = joined
 
@@ -46,7 +51,7 @@ class RuntimeSettings:
         """
         event = Event("config.put", check_key(key), actor, correlation_id)
         check_value(value)
-        async with self._trail.change(event, joined=self._joined):
+        async with self._change(event):
             setting = await self._store.put(key, value, public=public, expected=expected, by=actor.id)
             event.detail["revision"] = str(setting.revision)
         return setting
@@ -58,7 +63,7 @@ class RuntimeSettings:
         :raises SettingConflict: another revision is current.
         """
         event = Event("config.delete", check_key(key), actor, correlation_id)
-        async with self._trail.change(event, joined=self._joined):
+        async with self._change(event):
             await self._store.delete(key, expected=expected, by=actor.id)
 
     async def history(self, key: str) -> tuple[Setting, ...]:
@@ -87,12 +92,17 @@ class RuntimeSettings:
         """A page of settings; ``limit`` is brought into 1 to 1000."""
         return await self._store.list(prefix, cursor=cursor, limit=min(max(limit, 1), MAX_PAGE))
 
-    async def public(self) -> dict[str, Any]:
-        """Key and value of every public setting."""
-        found: dict[str, Any] = {}
-        cursor: str | None = None
-        while True:
-            page = await self._store.list(cursor=cursor, limit=MAX_PAGE)
-            found.update({setting.key: setting.value for setting in page.items if setting.public})
-            if (cursor := page.cursor) is None:
-                return found
+    async def public(self) -> bytes:
+        """Key and value of every public setting as one JSON object, through the cache.
+
+        :raises DatabaseUnavailable: it is not in the cache, and the store is away.
+        """
+        return await self._published.document()
+
+    @asynccontextmanager
+    async def _change(self, event: Event) -> AsyncGenerator[None]:
+        try:
+            async with self._trail.change(event, joined=self._joined):
+                yield
+        finally:  # also where the caller has gone, as what was begun may be done
+            await self._published.changed()
