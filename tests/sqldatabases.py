@@ -11,7 +11,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ from tradesense.core.errors import DecryptionFailed
 from tradesense.core.flags.models import Exposure
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.models import WrappedKey
+from tradesense.core.secrets.ports import Opener
 from tradesense.core.sensitive import Secret
 
 QUICK = 0.5
@@ -160,6 +161,9 @@ class Cipher:
             return AESGCM(key).decrypt(nonce, ciphertext, associated)
         except InvalidTag as error:
             raise DecryptionFailed from error
+
+    def opener(self, key: bytes) -> Opener:
+        return partial(self.open, key)
 
 
 class OneKey:

@@ -26,6 +26,7 @@ from tradesense.core.flags.ports import BucketHash, Patterns
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
+from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
 from tradesense.core.secrets.provider import Provider
@@ -156,12 +157,13 @@ def toolkit(adapters: Adapters) -> Toolkit:
 
 
 def sealer(adapters: Adapters, settings: Settings) -> Sealer:
-    """Envelope encryption with the chosen key-encryption key."""
+    """Envelope encryption with the chosen key-encryption key; what that unwrapped is held for a moment."""
     return Sealer(
         keys=adapters.choose(KeyEncryption, settings.secrets.key_encryption, "secrets.key_encryption"),
         aead=adapters.choose(Aead, AEAD, "secrets.aead"),
         random=adapters.random,
         namespace=settings.secrets.namespace,
+        remembered=adapters.context.share(DataKeys, lambda: DataKeys(now=adapters.clock.monotonic)),
     )
 
 

@@ -188,3 +188,29 @@ class TestRaisesForWhatIsTooShort(Ciphers):
             if len(ciphertext) < 16:
                 raise IndexError("there is no tag")
             return super().open(key, nonce, ciphertext, associated)
+
+
+class TestHasOneOpenerForAllKeys(Ciphers):
+    caught_by = ("test_an_opener_opens_what_its_key_has_sealed_and_nothing_else",)
+
+    class Cipher(AesGcm):
+        made = None
+
+        def open(self, key, nonce, ciphertext, associated):
+            return AesGcm().open(key, nonce, ciphertext, associated)
+
+        def opener(self, key):
+            self.made = self.made or super().opener(key)
+            return self.made
+
+
+class TestOpensAnywhere(Ciphers):
+    caught_by = ("test_an_opener_opens_what_its_key_has_sealed_and_nothing_else",)
+
+    class Cipher(AesGcm):
+        def open(self, key, nonce, ciphertext, associated):
+            return AesGcm().open(key, nonce, ciphertext, associated)
+
+        def opener(self, key):
+            opener = super().opener(key)
+            return lambda nonce, ciphertext, _: opener(nonce, ciphertext, b"place")

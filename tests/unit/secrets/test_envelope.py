@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,9 +12,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tradesense.core.errors import DecryptionFailed
+from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.envelope import DATA_KEY_BYTES, NONCE_BYTES, Envelope, Sealer
 from tradesense.core.secrets.models import WrappedKey
 from tradesense.core.sensitive import Secret
+from tradesense.core.testing import ManualClock
 
 VALUE = Secret("correct horse battery staple")
 
@@ -29,6 +32,9 @@ class AesGcm:
             return AESGCM(key).decrypt(nonce, ciphertext, associated)
         except (InvalidTag, ValueError) as error:
             raise DecryptionFailed("it does not open") from error
+
+    def opener(self, key):
+        return partial(self.open, key)
 
 
 class Keys:
@@ -70,8 +76,9 @@ class CountingRandom:
         return self.given[-1]
 
 
-def sealer(keys, *, namespace="production", random=None):
-    return Sealer(keys=keys, aead=AesGcm(), random=random or SystemRandom(), namespace=namespace)
+def sealer(keys, *, namespace="production", random=None, remembered=None):
+    random = random or SystemRandom()
+    return Sealer(keys=keys, aead=AesGcm(), random=random, namespace=namespace, remembered=remembered)
 
 
 @pytest.fixture(params=["bound", "unbound"])
@@ -200,3 +207,96 @@ async def test_the_error_tells_the_place_and_not_the_value(keys):
     with pytest.raises(DecryptionFailed) as caught:
         await sealer(keys).open("a", 1, blob[:-1])
     assert VALUE.reveal() not in caught.value.line()
+
+
+class Asked(Keys):
+    """Counts how often it unwraps."""
+
+    unwrapped = 0
+
+    async def unwrap(self, wrapped, context):
+        self.unwrapped += 1
+        return await super().unwrap(wrapped, context)
+
+
+@pytest.fixture
+def asked():
+    return Asked()
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+async def remembering(asked, clock):
+    """A sealer that holds two data keys for ten seconds, and what it holds."""
+    async with DataKeys(now=clock.monotonic, most=2, seconds=10) as held:
+        yield sealer(asked, remembered=held), held
+
+
+async def test_a_value_that_is_read_again_does_not_ask_the_key_provider(asked, remembering):
+    sealing, held = remembering
+    blob = await sealing.seal("a/b", 1, VALUE)
+    assert [await sealing.open("a/b", 1, blob) for _ in range(5)] == [VALUE] * 5
+    assert (asked.unwrapped, len(held)) == (1, 1)
+
+
+async def test_R50_a_remembered_key_opens_its_own_place_only(asked, remembering):
+    sealing, _ = remembering
+    blob = await sealing.seal("a/b", 1, VALUE)
+    await sealing.open("a/b", 1, blob)
+    for path, version in (("a/b", 2), ("a/c", 1)):
+        with pytest.raises(DecryptionFailed):
+            await sealing.open(path, version, blob)
+    fields = msgspec.msgpack.decode(blob)
+    fields[4] = bytes([fields[4][0] ^ 1]) + fields[4][1:]
+    with pytest.raises(DecryptionFailed):
+        await sealing.open("a/b", 1, msgspec.msgpack.encode(fields))
+    assert asked.unwrapped == 3
+
+
+async def test_what_does_not_open_is_not_remembered(remembering):
+    sealing, held = remembering
+    fields = msgspec.msgpack.decode(await sealing.seal("a/b", 1, VALUE))
+    fields[4] = fields[4][:-1]
+    with pytest.raises(DecryptionFailed):
+        await sealing.open("a/b", 1, msgspec.msgpack.encode(fields))
+    assert len(held) == 0
+
+
+async def test_data_keys_are_held_for_a_while_and_no_more_than_so_many(asked, remembering, clock):
+    sealing, held = remembering
+    blobs = {path: await sealing.seal(path, 1, VALUE) for path in ("a", "b", "c")}
+    for path, blob in blobs.items():
+        await sealing.open(path, 1, blob)
+    assert len(held) == 2
+    await sealing.open("a", 1, blobs["a"])
+    assert asked.unwrapped == 4
+    clock.advance(9.9)
+    await sealing.open("a", 1, blobs["a"])
+    assert asked.unwrapped == 4
+    clock.advance(0.2)
+    await sealing.open("a", 1, blobs["a"])
+    assert (asked.unwrapped, len(held)) == (5, 1)
+
+
+async def test_once_closed_no_data_key_is_held(asked, clock):
+    held = DataKeys(now=clock.monotonic)
+    sealing = sealer(asked, remembered=held)
+    blob = await sealing.seal("a", 1, VALUE)
+    async with held:
+        await sealing.open("a", 1, blob)
+        assert len(held) == 1
+    assert len(held) == 0
+    assert await sealing.open("a", 1, blob) == VALUE
+    assert len(held) == 0
+
+
+async def test_R52_data_keys_are_not_shown(remembering):
+    sealing, held = remembering
+    await sealing.open("a", 1, await sealing.seal("a", 1, VALUE))
+    assert "Opener" not in repr(held)
+    with pytest.raises(TypeError):
+        json.dumps(held)

@@ -15,7 +15,7 @@ from tradesense.adapters.local.settings import KEY_BYTES, LocalKeySettings
 from tradesense.core.ambient import Random
 from tradesense.core.errors import AdapterClosed, DecryptionFailed
 from tradesense.core.secrets.models import WrappedKey
-from tradesense.core.secrets.ports import Aead, KeyEncryption
+from tradesense.core.secrets.ports import Aead, KeyEncryption, Opener
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
@@ -40,12 +40,21 @@ class AesGcm:
 
     def open(self, key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
         """See :meth:`Aead.open`."""
-        if len(key) != KEY_BYTES or len(nonce) != NONCE_BYTES:
+        return self.opener(key)(nonce, ciphertext, associated)
+
+    def opener(self, key: bytes) -> Opener:
+        """See :meth:`Aead.opener`. What it holds is OpenSSL's context of the key, wiped when it is freed."""
+        if len(key) != KEY_BYTES:
             raise DecryptionFailed
-        try:
-            return AESGCM(key).decrypt(nonce, ciphertext, associated)
-        except InvalidTag as error:
-            raise DecryptionFailed from error
+        decrypt = AESGCM(key).decrypt
+
+        def open_(nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+            try:
+                return decrypt(nonce, ciphertext, associated)
+            except (InvalidTag, ValueError) as error:  # a nonce of another length is one that nothing was sealed under
+                raise DecryptionFailed from error
+
+        return open_
 
 
 class LocalKeyEncryption:
@@ -61,10 +70,12 @@ class LocalKeyEncryption:
         self._root = settings.root_key
         self._salt = settings.salt.encode()
         self._given = settings.key()
-        self._key: bytes | None = None
+        self._key: tuple[bytes, Opener] | None = None
 
     async def __aenter__(self) -> Self:
-        self._key = self._given or await asyncio.to_thread(_derive, self._root, self._salt)
+        given = self._given
+        key = given if given is not None else await asyncio.to_thread(_derive, self._root, self._salt)
+        self._key = key, self._aead.opener(key)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -72,14 +83,14 @@ class LocalKeyEncryption:
 
     async def wrap(self, data_key: bytes, context: Mapping[str, str]) -> WrappedKey:
         """See :meth:`KeyEncryption.wrap`. The blob is the nonce, the ciphertext and the tag."""
-        key = self._opened()
+        key = self._opened()[0]
         nonce = self._random.bytes(NONCE_BYTES)
         blob = nonce + self._aead.seal(key, nonce, data_key, self._associated(context))
         return WrappedKey(key_id=self._key_id, blob=blob)
 
     async def unwrap(self, wrapped: WrappedKey, context: Mapping[str, str]) -> bytes:
         """See :meth:`KeyEncryption.unwrap`."""
-        key = self._opened()
+        opener = self._opened()[1]
         if wrapped.key_id != self._key_id:
             raise DecryptionFailed(
                 f"the value was sealed under the key {wrapped.key_id!r}, the settings have {self._key_id!r}",
@@ -87,9 +98,9 @@ class LocalKeyEncryption:
                 mend="restore the root key that has this id",
             )
         nonce, ciphertext = wrapped.blob[:NONCE_BYTES], wrapped.blob[NONCE_BYTES:]
-        return self._aead.open(key, nonce, ciphertext, self._associated(context))
+        return opener(nonce, ciphertext, self._associated(context))
 
-    def _opened(self) -> bytes:
+    def _opened(self) -> tuple[bytes, Opener]:
         if self._key is None:
             raise AdapterClosed("LocalKeyEncryption is not open", mend="use it inside its `async with`")
         return self._key

@@ -10,6 +10,7 @@ import msgspec
 
 from tradesense.core.ambient import Random
 from tradesense.core.errors import DecryptionFailed
+from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.models import WrappedKey
 from tradesense.core.secrets.ports import Aead, KeyEncryption
 from tradesense.core.sensitive import Secret
@@ -29,11 +30,20 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     ciphertext: bytes
 
 
-class Sealer:
-    """Seals values into envelopes and opens them again. ``namespace`` is one deployment's name."""
+_DECODER = msgspec.msgpack.Decoder(Envelope)
 
-    def __init__(self, *, keys: KeyEncryption, aead: Aead, random: Random, namespace: str) -> None:
+
+class Sealer:
+    """Seals values into envelopes and opens them again. ``namespace`` is one deployment's name.
+
+    Without ``remembered`` every opening asks the key provider.
+    """
+
+    def __init__(
+        self, *, keys: KeyEncryption, aead: Aead, random: Random, namespace: str, remembered: DataKeys | None = None
+    ) -> None:
         self._keys = keys
+        self._remembered = remembered
         self._aead = aead
         self._random = random
         self._namespace = namespace
@@ -63,16 +73,28 @@ class Sealer:
         :raises DecryptionFailed: it was not, or it was changed, or its key is another's.
         :raises SecretStoreUnavailable: the key provider did not answer.
         """
-        envelope = _decoded(blob, f"the envelope of {path!r} version {version}")
+        try:
+            envelope = _DECODER.decode(blob)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise DecryptionFailed(f"the envelope of {path!r} version {version} is malformed") from error
         if envelope.format != FORMAT:
             raise DecryptionFailed(
                 f"the envelope of {path!r} version {version} has format {envelope.format}, this release reads {FORMAT}",
                 mend="upgrade TradeSense",
             )
+        remembered = self._remembered
+        place = (path, version, envelope.key_id, envelope.wrapped_key)
+        if remembered is not None:
+            held = remembered.held.get(place)
+            if held is not None and held.until > remembered.now():
+                return Secret(held.opener(envelope.nonce, envelope.ciphertext, held.associated))
         wrapped = WrappedKey(key_id=envelope.key_id, blob=envelope.wrapped_key)
-        data_key = await self._keys.unwrap(wrapped, self._context(path, version))
+        opener = self._aead.opener(await self._keys.unwrap(wrapped, self._context(path, version)))
         associated = self._associated(path, version, envelope.key_id)
-        return Secret(self._aead.open(data_key, envelope.nonce, envelope.ciphertext, associated))
+        value = Secret(opener(envelope.nonce, envelope.ciphertext, associated))
+        if remembered is not None:
+            remembered.keep(place, opener, associated)
+        return value
 
     def _context(self, path: str, version: int) -> dict[str, str]:
         return {"namespace": self._namespace, "path": path, "version": str(version)}
@@ -86,11 +108,7 @@ def key_of(blob: bytes) -> str:
 
     :raises DecryptionFailed: it is no envelope.
     """
-    return _decoded(blob, "an envelope").key_id
-
-
-def _decoded(blob: bytes, what: str) -> Envelope:
     try:
-        return msgspec.msgpack.decode(blob, type=Envelope)
+        return _DECODER.decode(blob).key_id
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DecryptionFailed(f"{what} is malformed") from error
+        raise DecryptionFailed("an envelope is malformed") from error

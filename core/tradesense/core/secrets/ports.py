@@ -259,6 +259,17 @@ class EnvelopeStore(SecretStore, Protocol):
         ...
 
 
+class Opener(Protocol):
+    """:meth:`Aead.open` with its key. It is kept by nobody but who asked for it."""
+
+    def __call__(self, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+        """Decrypt.
+
+        :raises DecryptionFailed: wrong nonce or associated data, changed bytes, or sealed under another key.
+        """
+        ...
+
+
 class Aead(Protocol):
     """Authenticated encryption with associated data; AES-256-GCM (NIST SP 800-38D) in our adapter."""
 
@@ -270,5 +281,12 @@ class Aead(Protocol):
         """Decrypt.
 
         :raises DecryptionFailed: wrong key, nonce or associated data, or changed bytes.
+        """
+        ...
+
+    def opener(self, key: bytes) -> Opener:
+        """:meth:`open` for what many values are sealed under, or one value that is read again and again.
+
+        :raises DecryptionFailed: it is no key.
         """
         ...

@@ -186,3 +186,23 @@ class AeadContract(Contract):
         for wrong in (b"", nonce[:8], nonce[:11], nonce + b"x"):
             with pytest.raises(DecryptionFailed):
                 aead.open(key, wrong, sealed, b"")
+
+    async def test_an_opener_opens_what_its_key_has_sealed_and_nothing_else(self, adapter: Make[Aead]) -> None:
+        aead, key, nonce = adapter(), secrets.token_bytes(32), secrets.token_bytes(12)
+        sealed = aead.seal(key, nonce, b"value", b"place")
+        opener, other = aead.opener(key), aead.opener(secrets.token_bytes(32))
+        assert [opener(nonce, sealed, b"place") for _ in range(3)] == [b"value"] * 3
+        with pytest.raises(DecryptionFailed):
+            other(nonce, sealed, b"place")
+        for wrong in (
+            (secrets.token_bytes(12), sealed, b"place"),
+            (nonce[:11], sealed, b"place"),
+            (nonce, sealed, b"place2"),
+            (nonce, sealed[:-1], b"place"),
+            (nonce, bytes([sealed[0] ^ 1]) + sealed[1:], b"place"),
+        ):
+            with pytest.raises(DecryptionFailed):
+                opener(*wrong)
+        for no_key in (b"", key[:16], key[:31], key + b"x"):
+            with pytest.raises(DecryptionFailed):
+                aead.opener(no_key)
