@@ -18,6 +18,10 @@ import servers
 from faultproxy import FaultProxy
 from servers import FOLDER_VARIABLE, Moto, OpenBao, OwnServer, Postgres, RedisEight, Valkey
 
+SOAK = "TRADESENSE_TEST_SOAK"
+SOAK_SECONDS = 3600
+"""How long one experiment may take when it is run whole."""
+
 _keeper = pytest.StashKey[subprocess.Popen[str]]()
 _folder = pytest.StashKey[Path]()
 
@@ -41,6 +45,15 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[FOLDER_VARIABLE] = str(folder)
     assert keeper.stdout is not None
     assert keeper.stdout.readline() == "ready\n", "the keeper of the test servers did not start"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if SOAK not in os.environ:
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            # A time-out that a test sets for its short form is nearer to it than the command line's.
+            item.add_marker(pytest.mark.timeout(SOAK_SECONDS), append=False)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -147,4 +160,4 @@ def tradesense(tmp_path: Path) -> platform_process.Runner:
 
 @pytest.fixture(scope="session")
 def soaking() -> bool:
-    return "TRADESENSE_TEST_SOAK" in os.environ
+    return SOAK in os.environ

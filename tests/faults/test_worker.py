@@ -118,6 +118,7 @@ async def test_of_1000_jobs_with_the_worker_killed_20_times_none_is_lost_and_eac
     await killed(env, folder, jobs=1000, kills=20)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(180)
 async def test_F03_a_worker_that_stands_still_past_its_lease_loses_its_jobs_and_does_no_harm_when_it_goes_on(
     env, folder, soaking

@@ -26,6 +26,7 @@ async def well(*caches):
     await until(lambda: all(cache.stats().backend_up and not cache.stats().pending for cache in caches), seconds=10)
 
 
+@pytest.mark.soak
 async def test_F05_killed_under_load_nothing_is_raised_and_it_is_back_within_5_seconds(own_valkey, own_pair, soaking):
     outage = 30 if soaking else 3
     one, two = own_pair

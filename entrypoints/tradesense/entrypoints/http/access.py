@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
 from tradesense.core.ambient import Clock
 from tradesense.entrypoints.http.exchange import Exchange
+from tradesense.entrypoints.lines import Lines
 from tradesense.entrypoints.logs import line, visible
 from tradesense.settings.schema import TelemetrySettings
 
-STDERR = 2
 SERVER_ERROR = 500
 CLIENT_CLOSED = 499
 """What the log says where the client went away before it had an answer."""
@@ -42,11 +40,11 @@ class Line(msgspec.Struct, kw_only=True):
 
 
 class AccessLog:
-    """Writes to a file descriptor, standard error when left out. A line that cannot be written is dropped."""
+    """Writes ``lines``, in the form and from the level on that the settings say."""
 
-    def __init__(self, settings: TelemetrySettings, clock: Clock, *, descriptor: int = STDERR) -> None:
+    def __init__(self, settings: TelemetrySettings, clock: Clock, lines: Lines) -> None:
         self._clock = clock
-        self._descriptor = descriptor
+        self._put = lines.write
         self._as_text = settings.log_format == "console"
         self._from_status = 0 if settings.log_level in {"debug", "info"} else SERVER_ERROR
         """The least status that is logged: with a high log level only what is the server's fault."""
@@ -60,8 +58,7 @@ class AccessLog:
             text = self._text(exchange, status, seconds).encode("utf-8", "replace")
         else:
             text = line(self._entry(exchange, route, status, seconds))
-        with suppress(OSError):  # a full disk must not become a failed request
-            os.write(self._descriptor, text + b"\n")
+        self._put(text)
 
     def _entry(self, exchange: Exchange, route: str, status: int, seconds: float) -> Line:
         return Line(

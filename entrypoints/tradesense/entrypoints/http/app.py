@@ -23,7 +23,7 @@ from tradesense.entrypoints.http import (
     tokens,
     users,
 )
-from tradesense.entrypoints.http.access import STDERR, AccessLog
+from tradesense.entrypoints.http.access import AccessLog
 from tradesense.entrypoints.http.answers import JsonAnswer
 from tradesense.entrypoints.http.codec import Routes, SecretSchema, StrictRequest, as_it_is, is_secret
 from tradesense.entrypoints.http.deadline import Deadline
@@ -34,6 +34,7 @@ from tradesense.entrypoints.http.observe import Observe
 from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.routing import Templates
 from tradesense.entrypoints.http.site import Site
+from tradesense.entrypoints.lines import STDERR, Lines
 from tradesense.entrypoints.services import Services
 from tradesense.settings.schema import Settings
 
@@ -41,11 +42,11 @@ DIRECT = {("GET", "/health/live"): telemetry.answer_alive}
 """Routes that are answered before Litestar sees them."""
 
 
-def create_app(services: Services, *, readiness: Readiness | None = None, log_to: int = STDERR) -> Observe:
+def create_app(services: Services, *, readiness: Readiness | None = None, log_to: Lines | int = STDERR) -> Observe:
     """The ASGI application. It opens and closes nothing: that is for who made ``services``.
 
     :param readiness: the server's, which tells it when it is about to stop.
-    :param log_to: the file descriptor of the access log.
+    :param log_to: the lines of the access log, or the file descriptor that they go to.
     :raises ConfigurationError: a route declares no guard, or a setting of ``[http]`` cannot be used.
     """
     settings = services.settings
@@ -62,7 +63,7 @@ def create_app(services: Services, *, readiness: Readiness | None = None, log_to
         site=site,
         readiness=readiness or Readiness(services.health, services.clock),
         templates=Templates(routes),
-        log=AccessLog(settings.telemetry, services.clock, descriptor=log_to),
+        log=AccessLog(settings.telemetry, services.clock, Lines(log_to) if isinstance(log_to, int) else log_to),
     )
 
 

@@ -20,6 +20,7 @@ from tradesense.entrypoints.http.administrator import first_administrator
 from tradesense.entrypoints.http.app import create_app
 from tradesense.entrypoints.http.ending import Ending
 from tradesense.entrypoints.http.readiness import Readiness
+from tradesense.entrypoints.lines import Lines
 from tradesense.entrypoints.services import Services
 from tradesense.entrypoints.worker.background import Work, told
 from tradesense.entrypoints.worker.background import background as kept_up
@@ -77,7 +78,8 @@ class Server:
         loop.add_signal_handler(DRAIN, setattr, readiness, "draining", True)
         # A terminal sends it to all processes of the group; the first of them ends the others in order.
         loop.add_signal_handler(signal.SIGINT, log.debug, "interrupted")
-        self._app = create_app(services, readiness=readiness)
+        lines = stack.enter_context(Lines())
+        self._app = create_app(services, readiness=readiness, log_to=lines)
         await stack.enter_async_context(background(services))
         if (made := await first_administrator(services)) is not None:
             # The one place where a password is shown: made at random, for a development machine, this once.
