@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 import contracted
+import sentinels
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.memory.transactions import MemoryTransactions
@@ -175,6 +176,42 @@ class TestLimiterOnRedisEight(OnRedisEight, RateLimiterContract):
 
 
 class TestTopicsOnRedisEight(OnRedisEight, TopicsContract):
+    capabilities = contracted.manifest("redis", Topics).capabilities
+
+
+@pytest.fixture(scope="module")
+def failed_over():
+    """Sentinels whose first primary was killed."""
+    with sentinels.watched() as servers:
+        servers.fail_over()
+        yield servers
+
+
+class AfterAFailOver(OnValkey):
+    """The same over the primary that sentinels have named since."""
+
+    @pytest.fixture
+    def valkey_url(self, failed_over):
+        return failed_over.url
+
+
+class TestCacheAfterAFailOver(AfterAFailOver, CacheStoreContract):
+    capabilities = contracted.manifest("redis", CacheStore).capabilities
+
+
+class TestBackplaneAfterAFailOver(AfterAFailOver, BackplaneContract):
+    capabilities = contracted.manifest("redis", Backplane).capabilities
+
+
+class TestLocksAfterAFailOver(AfterAFailOver, LockProviderContract):
+    capabilities = contracted.manifest("redis", LockProvider).capabilities
+
+
+class TestLimiterAfterAFailOver(AfterAFailOver, RateLimiterContract):
+    capabilities = contracted.manifest("redis", RateLimiter).capabilities
+
+
+class TestTopicsAfterAFailOver(AfterAFailOver, TopicsContract):
     capabilities = contracted.manifest("redis", Topics).capabilities
 
 

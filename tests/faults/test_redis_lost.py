@@ -56,6 +56,13 @@ def prepared(api, server):
     assert api.client.put("/api/v1/flags/beta", json=flag).status_code == 200
     assert api.client.put("/api/v1/secrets/team/key", json={"value": "kept"}).status_code == 200
     assert api.register(VICTIM).status_code == 202
+    wait_until(lambda: all(knows_the_flag(api) for _ in range(8)), "the flag in both processes", seconds=10)
+
+
+def knows_the_flag(api):
+    """Whether the process that answers on a new connection has it already."""
+    with httpx2.Client(base_url=api.client.base_url, headers=api.client.headers, trust_env=False) as client:
+        return CALLS["flag"](client).status_code == 200
 
 
 def guess(client, password="wrong"):

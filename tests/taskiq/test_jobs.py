@@ -355,4 +355,4 @@ async def test_a_closed_queue_says_so(new: New) -> None:
 def test_the_manifest_shares_the_section_of_the_server() -> None:
     (adapter,) = tradesense_adapters()
     assert (adapter.name, adapter.settings_section, adapter.settings) == ("taskiq", "redis", TaskiqSettings)
-    assert "hunter2" not in repr(TaskiqSettings(url=Secret("hunter2")))
+    assert "hunter2" not in repr(TaskiqSettings(url=Secret("redis://:hunter2@127.0.0.1")))

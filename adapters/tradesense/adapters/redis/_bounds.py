@@ -7,9 +7,12 @@ from types import TracebackType
 from typing import Protocol
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -105,6 +108,11 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "look at its load, or raise redis.timeout",
     ),
     ((OutOfMemoryError,), "is out of memory", "raise maxmemory, or set maxmemory-policy"),
+    (
+        (AskError, ClusterCrossSlotError, ClusterDownError),
+        "is a node of a cluster, and has not all keys",
+        "name a server that holds all keys, alone or behind sentinels",
+    ),
     ((ReadOnlyError,), "is a read-only replica", "point REDIS_URL at the primary"),
     ((RedisConnectionError, OSError), "cannot be reached", _REACH),
 )

@@ -8,18 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from tradesense.adapters.redis._batches import Batches
 from tradesense.adapters.redis._bounds import ORIGIN, Bounded
 from tradesense.adapters.redis._commands import Client
+from tradesense.adapters.redis._pool import pool_of
 from tradesense.adapters.redis.settings import RedisSettings
 from tradesense.core.breaker import Breaker
 from tradesense.core.errors import AdapterClosed, ConfigurationError, Unavailable
 from tradesense.core.telemetry.models import Health, Status
+from tradesense.core.urls import sentinels_of
 from tradesense.plugins import AdapterContext
 
 WAITING_CONNECTIONS = 64
@@ -48,11 +48,13 @@ class RedisClients:
         """Connect.
 
         :raises Unavailable: the server does not answer, or refuses the password.
+        :raises ConfigurationError: it is a node of a cluster.
         """
         commands = self._client(self.settings.pool_size)
         try:
             async with Bounded(self, Unavailable):
                 await commands.ping()
+                await self._refuse_cluster(commands)
         except BaseException:
             await commands.aclose()
             raise
@@ -82,18 +84,21 @@ class RedisClients:
         """
         return _opened(self._waiting)
 
+    async def _refuse_cluster(self, commands: Client) -> None:
+        """A node of a cluster has some of the keys only, and would send us elsewhere for the others."""
+        try:
+            told = await commands.info("cluster")
+        except NoPermissionError:
+            return
+        if told.get("cluster_enabled"):
+            raise ConfigurationError(
+                f"redis at {self.address} is a node of a cluster",
+                origin=ORIGIN,
+                mend="name a server that holds all keys, alone or behind sentinels",
+            )
+
     def _client(self, size: int) -> Client:
-        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
-            self.settings.url.reveal(),
-            max_connections=size,
-            timeout=self.timeout / 2,
-            socket_timeout=None,
-            socket_connect_timeout=self.timeout,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-        return cast("Client", Redis.from_pool(pool))
+        return cast("Client", Redis.from_pool(pool_of(self.settings, size)))
 
 
 class RedisAdapter:
@@ -203,6 +208,9 @@ def _address(settings: RedisSettings) -> str:
 
     :raises ConfigurationError: the URL is not one. Its text is left out, as it may hold a password.
     """
+    sentinels = sentinels_of(settings.url, key=ORIGIN)
+    if sentinels is not None:
+        return sentinels.address
     try:
         parts = urlsplit(settings.url.reveal())
         port = parts.port

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tradesense.core.sensitive import Secret
-from tradesense.core.urls import check_url
+from tradesense.core.urls import check_url, sentinels_of
 
 SCHEMES = frozenset({"redis", "rediss", "unix"})
 
@@ -19,8 +19,11 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     url: Secret = Secret("redis://127.0.0.1:6379/0")
     """``redis://``, ``rediss://`` or ``unix://``, with user name and password where the server asks for them.
 
+    Or sentinels, which name the primary of the moment: ``redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/0``.
     ``REDIS_URL`` sets it.
     """
+    sentinel_password: Secret = Secret("")
+    """The sentinels' own password, where they ask for one."""
     timeout: Annotated[float, Meta(gt=0, le=60)] = 0.5
     """Seconds until a connection or an answer counts as not coming."""
     pool_size: Annotated[int, Meta(ge=1, le=1_000)] = 16
@@ -30,4 +33,5 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Refuse what is no address of a server."""
-        check_url(self.url, key="redis.url", schemes=SCHEMES, form="redis://USER:PASSWORD@HOST:PORT/DATABASE")
+        if sentinels_of(self.url, key="redis.url") is None:
+            check_url(self.url, key="redis.url", schemes=SCHEMES, form="redis://USER:PASSWORD@HOST:PORT/DATABASE")

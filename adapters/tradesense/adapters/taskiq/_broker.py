@@ -15,12 +15,15 @@ from taskiq.acks import AckableMessage
 from taskiq.message import BrokerMessage
 from taskiq_redis import RedisStreamBroker
 
-from tradesense.adapters.taskiq._connection import FAILURES, Client, options
+from tradesense.adapters.taskiq._connection import FAILURES, Client
+from tradesense.adapters.taskiq._pool import pool_of
 from tradesense.adapters.taskiq._streams import FIELD, GROUP, Delivery, Entry, Envelope, Streams
 from tradesense.adapters.taskiq.settings import TaskiqSettings
 
 BLOCK_SECONDS = 0.25
 """How long one request for jobs waits; also how late a job that is due may come."""
+UNUSED = "redis://127.0.0.1"
+"""What the library makes a pool of, which ours takes the place of before anything is connected."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 _log = logging.getLogger(__name__)
@@ -47,14 +50,14 @@ class JobBroker(RedisStreamBroker):
 
     def __init__(self, settings: TaskiqSettings, streams: Streams, worker: str) -> None:
         super().__init__(
-            settings.url.reveal(),
+            UNUSED,
             queue_name=streams.stream,
             consumer_group_name=GROUP,
             consumer_name=worker,
             consumer_id="0",
-            max_connection_pool_size=2,
-            **options(settings),
+            max_connection_pool_size=1,
         )
+        self.connection_pool = pool_of(settings, 2)
         self.with_serializer(JsonSerializer())
         self.worker = worker
         self.streams = streams

@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
+    ClusterCrossSlotError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -20,10 +21,11 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tradesense.adapters.taskiq._pool import ORIGIN, pool_of
 from tradesense.adapters.taskiq.settings import TaskiqSettings
 from tradesense.core.errors import ConfigurationError, JobQueueUnavailable
+from tradesense.core.urls import sentinels_of
 
-ORIGIN = "redis.url"
 CONNECTIONS = 16
 FAILURES = (RedisError, OSError)
 """What the client library raises when the server does not do as it is told."""
@@ -32,28 +34,9 @@ Client = Any
 """``redis.asyncio.Redis``, most of whose methods the library leaves partly untyped."""
 
 
-def options(settings: TaskiqSettings) -> dict[str, Any]:
-    """How every connection is made.
-
-    Nothing is retried: a command whose answer was lost may have been carried out. Whoever sends one bounds its time:
-    the library's own timeout can swallow, on Python 3.11, the cancellation of its caller.
-    """
-    return {
-        "socket_timeout": None,
-        "socket_connect_timeout": settings.timeout,
-        "socket_keepalive": True,
-        "timeout": settings.timeout / 2,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-
-
 def client(settings: TaskiqSettings) -> Client:
     """A client for commands, unconnected yet."""
-    pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
-        settings.url.reveal(), max_connections=CONNECTIONS, **options(settings)
-    )
-    return Redis.from_pool(pool)
+    return Redis.from_pool(pool_of(settings, CONNECTIONS))
 
 
 class Translated:
@@ -76,6 +59,9 @@ def address(settings: TaskiqSettings) -> str:
 
     :raises ConfigurationError: the URL is not one. Its text is left out, as it may hold a password.
     """
+    sentinels = sentinels_of(settings.url, key=ORIGIN)
+    if sentinels is not None:
+        return sentinels.address
     try:
         parts = urlsplit(settings.url.reveal())
         port = parts.port
@@ -110,6 +96,11 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     ((NoPermissionError,), "does not let this user run the command", "widen the user's ACL"),
     ((RedisTimeoutError, TimeoutError), "did not answer in time", "look at its load, or raise redis.timeout"),
     ((OutOfMemoryError,), "is out of memory", "raise maxmemory, with the policy noeviction"),
+    (
+        (AskError, ClusterCrossSlotError, ClusterDownError),
+        "is a node of a cluster, and has not all keys",
+        "name a server that holds all keys, alone or behind sentinels",
+    ),
     ((ReadOnlyError,), "is a read-only replica", "point REDIS_URL at the primary"),
     ((RedisConnectionError, OSError), "cannot be reached", "start the server, or correct REDIS_URL"),
 )
