@@ -10,8 +10,11 @@ import urllib.request
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import contracted
+import wire_gcp
 from tradesense.core.secrets import KeyEncryption, SecretStore
 from tradesense.core.sensitive import Secret
 
@@ -92,3 +95,24 @@ def tls(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
+
+
+def gcp(address, lent=None, **settings):
+    """An adapter of Google's Secret Manager, unopened, that asks our own server at ``address``."""
+    settings = {"project": wire_gcp.PROJECT, "endpoint": address, "plaintext": True} | settings
+    return contracted.build(contracted.manifest("gcp", SecretStore), lent or contracted.context(), **settings)
+
+
+def service_account():
+    """The file of a service account that nobody knows."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = {
+        "type": "service_account",
+        "project_id": wire_gcp.PROJECT,
+        "private_key_id": "1",
+        "private_key": pem,
+        "client_email": "tests@example.invalid",
+        "token_uri": "http://127.0.0.1:1/token",
+    }
+    return json.dumps(account)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,10 @@ import pytest
 import binaries
 import platform_process
 import servers
+import wire_gcp
 from faultproxy import FaultProxy
 from servers import FOLDER_VARIABLE, Moto, OpenBao, OwnServer, Postgres, RedisEight, Valkey
+from wire_gcp import FakeSecretManager
 
 SOAK = "TRADESENSE_TEST_SOAK"
 SOAK_SECONDS = 3600
@@ -161,3 +163,9 @@ def tradesense(tmp_path: Path) -> platform_process.Runner:
 @pytest.fixture(scope="session")
 def soaking() -> bool:
     return SOAK in os.environ
+
+
+@pytest.fixture
+async def secret_manager() -> AsyncIterator[FakeSecretManager]:
+    async with wire_gcp.secret_manager() as server:
+        yield server

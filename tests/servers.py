@@ -11,6 +11,7 @@ A test takes one of these fixtures (they stand in `conftest.py`) and nothing els
 `redis_eight_url`      the same of the run's Redis 8
 `openbao`              `OpenBao` with `.address .token .mount`; `mount` is a fresh KV v2 engine
 `moto`                 the run's moto, an emulator of AWS: `.address`; name things with `unique_prefix`
+`secret_manager`       our own server with the wire form of Google's Secret Manager, see `wire_gcp.py`
 `unique_prefix`        a short name that no other test of this run has
 `fault_proxy`          `async with fault_proxy(host, port) as proxy:` - see `faultproxy.py`
 `own_postgres`, `own_valkey`, `own_openbao`

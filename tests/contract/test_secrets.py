@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from grpc import StatusCode
 
 import cloudkit
 import contracted
@@ -179,3 +180,20 @@ class TestAwsKeys(KeyEncryptionContract):
     @pytest.fixture
     def unreachable(self):
         return lambda: cloudkit.aws("aws_kms", "http://127.0.0.1:1", key_id="alias/any")
+
+
+class TestGcpSecrets(SecretStoreContract):
+    capabilities = contracted.manifest("gcp", SecretStore).capabilities
+
+    @pytest.fixture
+    def adapter(self, secret_manager):
+        return lambda: cloudkit.gcp(secret_manager.address)
+
+    @pytest.fixture
+    def unreachable(self):
+        return lambda: cloudkit.gcp("127.0.0.1:1")
+
+    @pytest.fixture
+    def denied(self, secret_manager):
+        secret_manager.refuse = StatusCode.PERMISSION_DENIED
+        return lambda: cloudkit.gcp(secret_manager.address)
