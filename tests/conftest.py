@@ -15,9 +15,11 @@ import pytest
 import binaries
 import platform_process
 import servers
+import wire_azure
 import wire_gcp
 from faultproxy import FaultProxy
 from servers import FOLDER_VARIABLE, Moto, OpenBao, OwnServer, Postgres, RedisEight, Valkey
+from wire_azure import FakeKeyVault
 from wire_gcp import FakeSecretManager
 
 SOAK = "TRADESENSE_TEST_SOAK"
@@ -168,4 +170,10 @@ def soaking() -> bool:
 @pytest.fixture
 async def secret_manager() -> AsyncIterator[FakeSecretManager]:
     async with wire_gcp.secret_manager() as server:
+        yield server
+
+
+@pytest.fixture
+async def key_vault(tmp_path: Path) -> AsyncIterator[FakeKeyVault]:
+    async with wire_azure.key_vault(tmp_path) as server:
         yield server

@@ -12,6 +12,7 @@ A test takes one of these fixtures (they stand in `conftest.py`) and nothing els
 `openbao`              `OpenBao` with `.address .token .mount`; `mount` is a fresh KV v2 engine
 `moto`                 the run's moto, an emulator of AWS: `.address`; name things with `unique_prefix`
 `secret_manager`       our own server with the wire form of Google's Secret Manager, see `wire_gcp.py`
+`key_vault`            our own server with the wire form of Azure's Key Vault, see `wire_azure.py`
 `unique_prefix`        a short name that no other test of this run has
 `fault_proxy`          `async with fault_proxy(host, port) as proxy:` - see `faultproxy.py`
 `own_postgres`, `own_valkey`, `own_openbao`

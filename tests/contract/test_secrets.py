@@ -197,3 +197,21 @@ class TestGcpSecrets(SecretStoreContract):
     def denied(self, secret_manager):
         secret_manager.refuse = StatusCode.PERMISSION_DENIED
         return lambda: cloudkit.gcp(secret_manager.address)
+
+
+class TestAzureSecrets(SecretStoreContract):
+    capabilities = contracted.manifest("azure", SecretStore).capabilities
+    largest = 25_000
+
+    @pytest.fixture
+    def adapter(self, key_vault):
+        return lambda: cloudkit.azure(key_vault)
+
+    @pytest.fixture
+    def unreachable(self, key_vault):
+        return lambda: cloudkit.azure(key_vault, url="https://localhost:1")
+
+    @pytest.fixture
+    def denied(self, key_vault):
+        key_vault.refuse = 403
+        return lambda: cloudkit.azure(key_vault)
