@@ -104,11 +104,13 @@ def test_R50_the_cipher_is_aes_256_gcm():
 
 
 class TestVaultSecrets(SecretStoreContract):
-    capabilities = contracted.manifest("vault", SecretStore).capabilities
+    capabilities = contracted.manifest("vault", SecretStore, "vault").capabilities
 
     @pytest.fixture
-    def adapter(self, openbao):
-        openbao.request("POST", f"{openbao.mount}/config", {"max_versions": 100})
+    def adapter(self, openbao, request):
+        # The engine keeps the larger of the mount's number and the secret's.
+        least = 1 if "newest_versions" in request.node.name else 100
+        openbao.request("POST", f"{openbao.mount}/config", {"max_versions": least})
         return lambda: self._store(openbao)
 
     @pytest.fixture
@@ -121,7 +123,30 @@ class TestVaultSecrets(SecretStoreContract):
 
     def _store(self, openbao, **changed):
         settings = {"url": openbao.address, "token": Secret(openbao.token), "mount": openbao.mount} | changed
-        return contracted.build(contracted.manifest("vault", SecretStore), contracted.context(), **settings)
+        return contracted.build(contracted.manifest("vault", SecretStore, "vault"), contracted.context(), **settings)
+
+
+class TestVaultOneSecrets(SecretStoreContract):
+    capabilities = contracted.manifest("vault", SecretStore, "vault_v1").capabilities
+
+    @pytest.fixture
+    def adapter(self, openbao):
+        mount = f"{openbao.mount}-v1"
+        openbao.request("POST", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "1"}})
+        yield lambda: self._store(openbao, mount=mount)
+        openbao.request("DELETE", f"sys/mounts/{mount}")
+
+    @pytest.fixture
+    def unreachable(self, openbao):
+        return lambda: self._store(openbao, url="http://127.0.0.1:1")
+
+    @pytest.fixture
+    def denied(self, openbao):
+        return lambda: self._store(openbao, token=Secret("nobody"))
+
+    def _store(self, openbao, **changed):
+        settings = {"url": openbao.address, "token": Secret(openbao.token), "mount": openbao.mount} | changed
+        return contracted.build(contracted.manifest("vault", SecretStore, "vault_v1"), contracted.context(), **settings)
 
 
 class TestSqlSecretsOnSqlite(OnSqlite, SecretStoreContract):

@@ -11,7 +11,7 @@ from tradesense.settings.schema import Settings
 from tradesense.settings.sections import CHOICES
 
 ROOT = Path(__file__).parents[2]
-OF_SERVERS = {"aws", "aws_kms", "aws_ssm", "azure", "gcp", "otel", "redis", "taskiq", "vault"}
+OF_SERVERS = {"aws", "aws_kms", "aws_ssm", "azure", "gcp", "otel", "redis", "taskiq", "vault", "vault_v1"}
 """Adapters that speak to a server; `sql` does not have to, as SQLite is a file."""
 NOTHING = {"memory", "null"}
 REAL = {

@@ -8,18 +8,29 @@ from typing import Any
 
 import msgspec
 import pytest
+import trustme
+from aiohttp import web
 
+import cloudkit
 from tradesense.adapters.vault import tradesense_adapters
 from tradesense.adapters.vault._api import VaultApi
-from tradesense.adapters.vault.secrets import VaultHealth, VaultSecretStore, store
+from tradesense.adapters.vault._health import VaultHealth
+from tradesense.adapters.vault.secrets import VaultSecretStore, store
 from tradesense.adapters.vault.settings import VaultSettings
 from tradesense.core.errors import (
     AdapterClosed,
     ConfigurationError,
+    SecretCredentialsExpired,
     SecretDenied,
     SecretNotFound,
+    SecretStoreMalformed,
+    SecretStoreSealed,
+    SecretStoreThrottled,
     SecretStoreUnavailable,
+    SecretStoreUntrusted,
+    TradeSenseError,
 )
+from tradesense.core.secrets.models import VersionState
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.models import Status
 from tradesense.plugins import AdapterContext
@@ -27,6 +38,7 @@ from tradesense.plugins import AdapterContext
 TOKEN = "s.canary-token"
 VALUE = "canary-value"
 HEALTHY = (200, b'{"initialized":true,"sealed":false}')
+UNKNOWN = (403, b'{"errors":["permission denied"]}')
 
 
 def made(url: str, token: str = TOKEN, *, mount: str = "secret", **more: Any) -> VaultSecretStore:
@@ -41,6 +53,8 @@ class Scripted:
         self.answers: list[tuple[int, bytes] | None] = []
         self.requests: list[str] = []
         self.url = ""
+        self.standing = {"sys/health": HEALTHY, "auth/token/lookup-self": UNKNOWN}
+        """What is answered to the questions that the adapter asks by itself."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -48,10 +62,10 @@ class Scripted:
                 lines = head.decode().split("\r\n")
                 length = next((int(line[15:]) for line in lines if line.lower().startswith("content-length:")), 0)
                 await reader.readexactly(length)
-                healthy = "sys/health" in lines[0]
-                if not healthy:
+                standing = next((self.standing[one] for one in self.standing if one in lines[0]), None)
+                if standing is None:
                     self.requests.append(lines[0])
-                answer = HEALTHY if healthy else self.answers.pop(0)
+                answer = standing or self.answers.pop(0)
                 if answer is None:
                     return
                 status, body = answer
@@ -93,28 +107,52 @@ async def test_a_read_is_tried_once_more_where_that_may_help(answer: tuple[int, 
 
 
 @pytest.mark.parametrize(
-    ("answer", "detail"),
+    ("answer", "kind", "detail"),
     [
-        ((503, b'{"errors":["Vault is sealed"]}'), "is sealed"),
-        ((503, b'{"errors":[]}'), "status 503"),
-        ((429, b'{"errors":["request path quota exceeded"]}'), "throttles us"),
-        ((500, b"not json"), "status 500"),
-        ((307, b""), "status 307"),
-        ((200, b'{"data":{"data":{"val'), "cannot be read"),
-        ((200, b"<html>Welcome</html>"), "cannot be read"),
-        ((200, b'{"data":{"data":null,"metadata":{}}}'), "cannot be read"),
-        ((200, b"\xff\xfe"), "cannot be read"),
-        ((404, b'{"errors":["no handler for route \\"x/data/a\\". route entry not found."]}'), "has no engine"),
-        (None, "cannot be reached"),
+        ((503, b'{"errors":["Vault is sealed"]}'), SecretStoreSealed, "is sealed"),
+        ((503, b'{"errors":[]}'), SecretStoreUnavailable, "status 503"),
+        ((429, b'{"errors":["request path quota exceeded"]}'), SecretStoreThrottled, "throttles us"),
+        ((500, b"not json"), SecretStoreUnavailable, "status 500"),
+        ((307, b""), SecretStoreUnavailable, "status 307"),
+        ((200, b'{"data":{"data":{"val'), SecretStoreMalformed, "cannot be read"),
+        ((200, b"<html>Welcome</html>"), SecretStoreMalformed, "cannot be read"),
+        ((200, b'{"data":{"data":null,"metadata":{}}}'), SecretStoreMalformed, "cannot be read"),
+        ((200, b"\xff\xfe"), SecretStoreMalformed, "cannot be read"),
+        (
+            (404, b'{"errors":["no handler for route \\"x/data/a\\". route entry not found."]}'),
+            SecretStoreUnavailable,
+            "has no engine",
+        ),
+        (None, SecretStoreUnavailable, "cannot be reached"),
+        (UNKNOWN, SecretCredentialsExpired, "knows our token no more"),
+        ((403, b'{"errors":["1 error occurred:\\n\\t* permission denied"]}'), SecretDenied, "refused the token"),
     ],
 )
-async def test_each_way_of_being_away_is_told_apart(answer: tuple[int, bytes] | None, detail: str) -> None:
+async def test_F16_each_way_of_failing_is_an_error_of_its_own(
+    answer: tuple[int, bytes] | None, kind: type[TradeSenseError], detail: str
+) -> None:
     async with scripted() as fake, made(fake.url) as secrets:
         fake.answers = [answer] * 3
-        with pytest.raises(SecretStoreUnavailable, match=detail) as caught:
+        with pytest.raises(kind, match=detail) as caught:
             await secrets.get("a")
+    assert type(caught.value) is kind
     assert TOKEN not in repr(caught.value.__cause__) + caught.value.line()
     assert len(fake.requests) <= 2
+
+
+async def test_F16_a_certificate_of_somebody_else_is_an_error_of_its_own(tmp_path: Any) -> None:
+    authority = trustme.CA()
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+    async with cloudkit.scripted(cloudkit.tls(authority)) as server:
+        server.answers = [lambda: web.Response(body=HEALTHY[1])]
+        with pytest.raises(SecretStoreUntrusted):
+            async with made(server.url, ca_file=str(tmp_path / "other.pem")):
+                pass
+        assert not server.requests
+        server.answers = [lambda: web.Response(body=HEALTHY[1]), lambda: web.Response(status=403, body=UNKNOWN[1])]
+        async with made(server.url, ca_file=str(tmp_path / "ours.pem")):
+            pass
 
 
 async def test_a_write_is_never_tried_twice() -> None:
@@ -173,11 +211,11 @@ async def test_a_sealed_server_says_so_and_serves_again_when_it_is_back(own_open
         await secrets.put("a", Secret(VALUE))
         assert (await VaultHealth(api).check()).status is Status.UP
         assert server.request("POST", "sys/seal")[0] < 300
-        with pytest.raises(SecretStoreUnavailable, match="is sealed"):
+        with pytest.raises(SecretStoreSealed, match="is sealed"):
             await secrets.get("a")
         health = await VaultHealth(api).check()
         assert (health.status, "is sealed" in health.detail) == (Status.DOWN, True)
-        with pytest.raises(SecretStoreUnavailable, match="is sealed"):
+        with pytest.raises(SecretStoreSealed, match="is sealed"):
             async with made(server.address):
                 pass
 
@@ -198,21 +236,22 @@ async def test_a_token_that_may_only_read_is_denied_the_rest(openbao: Any) -> No
             with pytest.raises(SecretDenied, match="refused the token"):
                 await call
         openbao.request("POST", "auth/token/revoke", {"token": token})
-        with pytest.raises(SecretDenied):
+        with pytest.raises(SecretCredentialsExpired):
             await reader.get("a")
 
 
-async def test_a_deleted_secret_shows_none_of_its_versions_and_goes_on_counting(openbao: Any) -> None:
+async def test_a_deleted_secret_keeps_its_versions_and_goes_on_counting(openbao: Any) -> None:
     async with made(openbao.address, openbao.token, mount=openbao.mount) as secrets:
         for value in ("one", "two"):
             await secrets.put("a/b", Secret(value))
         await secrets.delete("a/b")
-        with pytest.raises(SecretNotFound):
-            await secrets.versions("a/b")
+        assert [one.state for one in await secrets.versions("a/b")] == [VersionState.DELETED] * 2
         with pytest.raises(SecretNotFound):
             await secrets.get_version("a/b", 1)
         assert await secrets.put("a/b", Secret("three"), cas=0) == 3
-        assert [one.version for one in await secrets.versions("a/b")] == [3]
+        assert [one.state for one in await secrets.versions("a/b")] == [VersionState.DELETED] * 2 + [
+            VersionState.AVAILABLE
+        ]
 
 
 async def test_what_others_wrote_is_not_mistaken_for_a_secret(openbao: Any) -> None:
@@ -276,13 +315,13 @@ def test_an_unreadable_authority_is_a_clear_error(tmp_path: Any) -> None:
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
     settings = msgspec.structs.asdict(VaultSettings(token=Secret(""))) | wrong
-    del settings["token"]
+    del settings["token"], settings["secret_id"]
     bare = msgspec.defstruct(
         "Bare",
         [
             (field.name, field.type, field.default)
             for field in msgspec.structs.fields(VaultSettings)
-            if field.name != "token"
+            if field.name not in {"token", "secret_id"}
         ],
     )
     with pytest.raises(msgspec.ValidationError):
@@ -294,4 +333,4 @@ def test_the_factory_watches_the_server() -> None:
     adapter = store(VaultSettings(token=Secret(TOKEN)), context)
     assert [check.name for check in context.checks] == ["vault"]
     assert TOKEN not in repr(vars(adapter)) + repr(vars(adapter._api)) + repr(VaultSettings(token=Secret(TOKEN)))
-    assert [manifest.name for manifest in tradesense_adapters()] == ["vault"]
+    assert [manifest.name for manifest in tradesense_adapters()] == ["vault", "vault_v1"]

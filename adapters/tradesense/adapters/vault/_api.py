@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self
 
 import httpx2
 import msgspec
 import stamina
 
+from tradesense.adapters.vault._answers import BY_POLICY, ORIGIN, Answer, messages
+from tradesense.adapters.vault._login import Login
 from tradesense.adapters.vault.settings import VaultSettings
 from tradesense.core.breaker import Breaker
-from tradesense.core.errors import AdapterClosed, ConfigurationError, SecretDenied, SecretStoreUnavailable
+from tradesense.core.errors import (
+    AdapterClosed,
+    ConfigurationError,
+    SecretCredentialsExpired,
+    SecretDenied,
+    SecretStoreSealed,
+    SecretStoreThrottled,
+    SecretStoreUnavailable,
+    SecretStoreUntrusted,
+)
 from tradesense.core.sensitive import Secret
 
-T = TypeVar("T")
-
-ORIGIN = "secrets.vault"
 CONNECTIONS = 16
 # One retry mends what is worth mending: a kept connection that the server has closed, a leader that has just changed.
 ATTEMPTS, RETRY_WITHIN, FIRST_PAUSE, LONGEST_PAUSE = 2, 1.0, 0.05, 0.2
@@ -30,33 +38,6 @@ SILENT = "is not asked: it has not answered several times, and is tried again ev
 _OK, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 200, 400, 403, 404
 _THROTTLED, _NOT_INITIALISED, _SEALED = 429, 501, 503
 _PASSING = frozenset({_THROTTLED, 500, 502, _SEALED, 504})
-_UNREADABLE_MEND = "check that secrets.vault.mount is a KV engine of version 2, and what answers at secrets.vault.url"
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the server said: success, an absent entry (404), or a request that it refused (400)."""
-
-    kind: Literal["done", "absent", "refused"]
-    body: bytes
-    date: str = ""
-    """The server's clock, as HTTP's ``Date`` says it."""
-
-    def says(self, words: str) -> bool:
-        """Whether one of the server's error messages holds ``words``."""
-        return any(words in message for message in _messages(self.body))
-
-    def read(self, kind: type[T]) -> T:
-        """The body as ``kind``.
-
-        :raises SecretStoreUnavailable: it is something else.
-        """
-        try:
-            return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            # The decoder's message names a field and a type, never a value.
-            raise SecretStoreUnavailable(
-                "the secret provider's answer cannot be read", origin=ORIGIN, mend=_UNREADABLE_MEND
-            ) from error
 
 
 class VaultApi:
@@ -67,15 +48,16 @@ class VaultApi:
         self._verify = _authorities(settings.ca_file)
         self._client: httpx2.AsyncClient | None = None
         self._breaker = Breaker(time.monotonic)
+        self.login = Login(settings, self._ask)
 
     async def __aenter__(self) -> Self:
-        """Connect.
+        """Connect and log in.
 
-        :raises SecretStoreUnavailable: the server does not answer, or is sealed.
+        :raises SecretDenied: the server refuses the login.
+        :raises SecretStoreUnavailable: it does not answer, or is sealed.
         """
         self._client = httpx2.AsyncClient(
             base_url=f"{self._settings.url.rstrip('/')}/v1/",
-            auth=_Token(self._settings.token, self._settings.namespace),
             verify=self._verify,
             timeout=httpx2.Timeout(self._settings.timeout),
             limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
@@ -83,12 +65,14 @@ class VaultApi:
         )
         try:
             await self.health()
+            await self.login.__aenter__()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.login.__aexit__()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -100,8 +84,7 @@ class VaultApi:
         :raises SecretStoreUnavailable: there is no usable answer in time.
         """
         client = self._opened
-        async with self._bounded():
-            return self._judged(await _patient_get(client, path, parameters))
+        return await self._asked(lambda auth: _patient_get(client, path, parameters, auth))
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Write, once: a write whose answer was lost may have been carried out.
@@ -110,9 +93,43 @@ class VaultApi:
         :raises SecretStoreUnavailable: there is no usable answer in time.
         """
         client = self._opened
+        content = msgspec.json.encode(body)
+        return await self._asked(lambda auth: client.post(path, content=content, auth=auth))
+
+    async def delete(self, path: str) -> Answer:
+        """Remove, once.
+
+        :raises SecretDenied: the token may not.
+        :raises SecretStoreUnavailable: there is no usable answer in time.
+        """
+        client = self._opened
+        return await self._asked(lambda auth: client.delete(path, auth=auth))
+
+    async def _asked(self, send: Callable[[_Token], Awaitable[httpx2.Response]]) -> Answer:
+        """Send with our token, and with a new one where the server knows the old one no more."""
+        for _ in range(2):
+            used = self.login.token
+            async with self._bounded():
+                answer = self._judged(await send(_Token(used, self._settings.namespace)))
+            if answer.kind != "denied":
+                return answer
+            if answer.says(BY_POLICY) or await self.login.is_valid(used):
+                raise self._denied()
+            if not await self.login.again(used):
+                break
+        raise SecretCredentialsExpired(
+            f"the secret provider at {self._settings.url} knows our token no more, or never did",
+            origin="secrets.vault.token",
+            mend="renew the token",
+        )
+
+    async def _ask(self, path: str, body: Mapping[str, Any] | None, token: Secret) -> Answer:
+        client = self._opened
+        auth = _Token(token, self._settings.namespace)
         async with self._bounded():
-            response = await client.post(path, content=msgspec.json.encode(body))
-        return self._judged(response)
+            if body is None:
+                return self._judged(await client.get(path, auth=auth))
+            return self._judged(await client.post(path, content=msgspec.json.encode(body), auth=auth))
 
     async def health(self) -> None:
         """Go on only if the server can serve.
@@ -158,7 +175,8 @@ class VaultApi:
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             self._breaker.failed()
             if _is_about_certificates(error):
-                raise self._unavailable("has a certificate that is not trusted", "set secrets.vault.ca_file") from error
+                what, mend = "has a certificate that is not trusted", "set secrets.vault.ca_file"
+                raise self._unavailable(what, mend, SecretStoreUntrusted) from error
             raise self._unavailable("cannot be reached", "start the server, or correct secrets.vault.url") from error
 
     def _judged(self, response: httpx2.Response) -> Answer:
@@ -166,11 +184,7 @@ class VaultApi:
         if response.is_success:
             return Answer("done", body, response.headers.get("date", ""))
         if status == _FORBIDDEN:
-            raise SecretDenied(
-                f"the secret provider at {self._settings.url} refused the token",
-                origin="secrets.vault.token",
-                mend="renew the token, or widen its policy",
-            )
+            return Answer("denied", body)
         answer = Answer("absent" if status == _NOT_FOUND else "refused", body)
         if status == _NOT_FOUND and not answer.says("no handler for route"):
             return answer
@@ -178,20 +192,30 @@ class VaultApi:
             return answer
         raise self._failure(response, status)
 
+    def _denied(self) -> SecretDenied:
+        return SecretDenied(
+            f"the secret provider at {self._settings.url} refused the token",
+            origin="secrets.vault.token",
+            mend="widen the policy of the token or its role",
+        )
+
     def _failure(self, response: httpx2.Response, status: int) -> SecretStoreUnavailable:
         if status == _NOT_FOUND:
             return self._unavailable(f"has no engine at {self._settings.mount!r}", "correct secrets.vault.mount")
         if status == _THROTTLED:
-            return self._unavailable("throttles us", "ask less often, or raise its rate limit quota")
+            mend = "ask less often, or raise its rate limit quota"
+            return self._unavailable("throttles us", mend, SecretStoreThrottled)
         if _sealed(response):
             return self._sealed()
         return self._unavailable(f"answered with status {status}", "see the server's log")
 
     def _sealed(self) -> SecretStoreUnavailable:
-        return self._unavailable("is sealed", "unseal it")
+        return self._unavailable("is sealed", "unseal it", SecretStoreSealed)
 
-    def _unavailable(self, what: str, mend: str) -> SecretStoreUnavailable:
-        return SecretStoreUnavailable(f"the secret provider at {self._settings.url} {what}", origin=ORIGIN, mend=mend)
+    def _unavailable(
+        self, what: str, mend: str, kind: type[SecretStoreUnavailable] = SecretStoreUnavailable
+    ) -> SecretStoreUnavailable:
+        return kind(f"the secret provider at {self._settings.url} {what}", origin=ORIGIN, mend=mend)
 
 
 class _PassingFailure(Exception):
@@ -210,16 +234,19 @@ class _Token(httpx2.Auth):
         self._namespace = namespace
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response]:
-        request.headers["X-Vault-Token"] = self._token.reveal()
+        if self._token:
+            request.headers["X-Vault-Token"] = self._token.reveal()
         request.headers["X-Vault-Request"] = "true"
         if self._namespace:
             request.headers["X-Vault-Namespace"] = self._namespace
         yield request
 
 
-async def _patient_get(client: httpx2.AsyncClient, path: str, parameters: Mapping[str, str | int]) -> httpx2.Response:
+async def _patient_get(
+    client: httpx2.AsyncClient, path: str, parameters: Mapping[str, str | int], auth: _Token
+) -> httpx2.Response:
     async def attempt() -> httpx2.Response:
-        response = await client.get(path, params=parameters)
+        response = await client.get(path, params=parameters, auth=auth)
         if response.status_code in _PASSING and not _sealed(response):
             raise _PassingFailure(response)
         return response
@@ -239,19 +266,8 @@ _RETRYING = stamina.AsyncRetryingCaller(
 ).on((httpx2.TransportError, _PassingFailure))
 
 
-class _Errors(msgspec.Struct):
-    errors: list[str] = []
-
-
-def _messages(body: bytes) -> list[str]:
-    try:
-        return msgspec.json.decode(body, type=_Errors).errors
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []  # an absent version answers 404 with data, a proxy with HTML
-
-
 def _sealed(response: httpx2.Response) -> bool:
-    return response.status_code == _SEALED and any("sealed" in message for message in _messages(response.content))
+    return response.status_code == _SEALED and any("sealed" in message for message in messages(response.content))
 
 
 def _is_about_certificates(error: BaseException | None) -> bool:

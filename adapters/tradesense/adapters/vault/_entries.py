@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime, timedelta
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from tradesense.core.errors import SecretNotFound
-from tradesense.core.secrets.models import SecretVersion, StoredSecret
+from tradesense.core.secrets.models import Retention, SecretVersion, StoredSecret, VersionState
 from tradesense.core.sensitive import Secret
 
 TEXT, BINARY = "value", "value_base64"
 """The field that holds the value: as it is, or in base64 where it is not UTF-8."""
+EMPTY = "tradesense:empty"
+"""Stands for empty metadata."""
 _CLOCK_STEP = timedelta(seconds=1)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -38,18 +45,50 @@ class Versions(msgspec.Struct, frozen=True):
 
     current_version: int
     versions: dict[int, _Version]
+    custom_metadata: dict[str, str] | None = None
+    max_versions: int = 0
+    delete_version_after: str = "0s"
+
+    def states(self, date: str) -> dict[int, VersionState]:
+        """What can be done with each version at ``date``, oldest first."""
+        now = _instant(date)
+        return {number: _state(version, now) for number, version in sorted(self.versions.items())}
 
     def live(self, date: str) -> dict[int, _Version]:
         """The versions that can be read at ``date``, oldest first; none when the current one was deleted."""
-        now = _instant(date)
-        live = {number: version for number, version in sorted(self.versions.items()) if _is_live(version, now)}
-        return live if self.current_version in live else {}
+        states = self.states(date)
+        if states.get(self.current_version) is not VersionState.AVAILABLE:
+            return {}
+        return {number: self.versions[number] for number, state in states.items() if state is VersionState.AVAILABLE}
+
+    def taken_away(self, date: str) -> list[int]:
+        """The versions that went in the same instant as the current one; none where that one was not deleted."""
+        states, current = self.states(date), self.versions.get(self.current_version)
+        if current is None or states[self.current_version] is not VersionState.DELETED:
+            return []
+        since = (current.deleted_at() or datetime.max.replace(tzinfo=UTC)) - _CLOCK_STEP
+        deleted = (number for number, state in states.items() if state is VersionState.DELETED)
+        return [number for number in deleted if (self.versions[number].deleted_at() or since) >= since]
+
+    def retention(self) -> Retention:
+        """What the engine was told about old versions."""
+        return Retention(max_versions=self.max_versions, delete_after=_seconds(self.delete_version_after))
+
+    def custom(self) -> dict[str, str]:
+        """The custom metadata, as they were given."""
+        return {key: "" if value == EMPTY else value for key, value in (self.custom_metadata or {}).items()}
 
     def listed(self, date: str) -> tuple[SecretVersion, ...]:
-        """The same as the port lists them."""
+        """Every version as the port lists them."""
         return tuple(
-            SecretVersion(version=number, created_at=version.created_time, current=number == self.current_version)
-            for number, version in self.live(date).items()
+            SecretVersion(
+                version=number,
+                created_at=self.versions[number].created_time,
+                current=number == self.current_version and state is VersionState.AVAILABLE,
+                state=state,
+                deleted_at=self.versions[number].deleted_at(),
+            )
+            for number, state in self.states(date).items()
         )
 
 
@@ -71,7 +110,7 @@ class Entry(msgspec.Struct, frozen=True):
         """
         return StoredSecret(
             path=path,
-            value=_value(self.data, path),
+            value=value_of(self.data, path),
             version=self.metadata.version,
             created_at=self.metadata.created_time,
         )
@@ -103,7 +142,11 @@ def fields(value: Secret) -> dict[str, str]:
         return {BINARY: base64.b64encode(value.reveal_bytes()).decode()}
 
 
-def _value(data: dict[str, Any], path: str) -> Secret:
+def value_of(data: Mapping[str, Any], path: str) -> Secret:
+    """The value among the fields of an entry.
+
+    :raises SecretNotFound: somebody else wrote the entry, and not as a secret of this platform.
+    """
     text, binary = data.get(TEXT), data.get(BINARY)
     if isinstance(text, str):
         return Secret(text)
@@ -117,11 +160,28 @@ def _value(data: dict[str, Any], path: str) -> Secret:
     )
 
 
-def _is_live(version: _Version, now: datetime | None) -> bool:
+def custom_of(custom: Mapping[str, str]) -> dict[str, str]:
+    """The form in which the engine takes custom metadata, which may not be empty there."""
+    return {key: value or EMPTY for key, value in custom.items()}
+
+
+def duration(seconds: float) -> str:
+    """The form in which the engine takes a duration."""
+    return f"{math.ceil(seconds)}s"
+
+
+def _seconds(text: str) -> float:
+    """A duration as Go writes it: ``1h2m3.5s``."""
+    parts = _DURATION.findall(text)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _state(version: _Version, now: datetime | None) -> VersionState:
     if version.destroyed:
-        return False
+        return VersionState.DESTROYED
     deleted_at = version.deleted_at()
-    return deleted_at is None or (now is not None and deleted_at > now)
+    gone = deleted_at is not None and (now is None or deleted_at <= now)
+    return VersionState.DELETED if gone else VersionState.AVAILABLE
 
 
 def _instant(date: str) -> datetime | None:

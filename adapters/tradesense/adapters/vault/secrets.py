@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from tradesense.adapters.vault._api import Answer, VaultApi
-from tradesense.adapters.vault._entries import Data, Entry, Names, Versions, Written, fields
+from tradesense.adapters.vault._answers import Answer
+from tradesense.adapters.vault._api import VaultApi
+from tradesense.adapters.vault._entries import Data, Entry, Names, Versions, Written, custom_of, duration, fields
+from tradesense.adapters.vault._health import VaultHealth
+from tradesense.adapters.vault._kv1 import VaultOneStore
+from tradesense.adapters.vault._walk import first, walk
 from tradesense.adapters.vault.settings import VaultSettings
 from tradesense.core.errors import (
-    InvalidSecretPath,
+    InvalidInput,
     SecretConflict,
     SecretNotFound,
-    SecretStoreUnavailable,
-    Unavailable,
+    SecretStoreMalformed,
 )
 from tradesense.core.paging import Page, check_cursor
-from tradesense.core.secrets.models import SecretVersion, StoredSecret, check_path
-from tradesense.core.secrets.ports import SecretStore, VersionedSecretStore, WritableSecretStore
+from tradesense.core.secrets.models import Retention, SecretVersion, StoredSecret, VersionState, check_path
+from tradesense.core.secrets.ports import (
+    DescribedSecretStore,
+    ErasableSecretStore,
+    RecoverableSecretStore,
+    RetainingSecretStore,
+    SecretStore,
+    VersionedSecretStore,
+    WritableSecretStore,
+)
 from tradesense.core.sensitive import Secret
-from tradesense.core.telemetry.models import Health, Status
 from tradesense.plugins import AdapterContext
 
 T = TypeVar("T")
 
-HEALTH_SECONDS = 1.5
-"""A check may take two seconds with all that is around it."""
 READS_AT_ONCE = 8
 _CAS_MISMATCH = "check-and-set parameter did not match"
 
@@ -36,8 +44,8 @@ _CAS_MISMATCH = "check-and-set parameter did not match"
 class VaultSecretStore:
     """See the Protocols of :mod:`tradesense.core.secrets.ports`.
 
-    Deleting takes every version away, so that none can be read although the engine could bring them back; a deleted
-    secret that is written again goes on counting.
+    Deleting takes every version away, until they are brought back; a deleted secret that is written again goes on
+    counting, and its earlier versions stay deleted.
     """
 
     def __init__(self, api: VaultApi, mount: str) -> None:
@@ -65,18 +73,16 @@ class VaultSecretStore:
 
     async def versions(self, path: str) -> tuple[SecretVersion, ...]:
         """See :meth:`VersionedSecretStore.versions`."""
-        found = await self._versions(path)
-        if found is None or not (listed := found[0].listed(found[1])):
-            raise _not_found(path)
-        return listed
+        found, date = await self._known(path)
+        return found.listed(date)
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
         """See :meth:`SecretStore.list`. One request per folder, and one per secret to see whether it was deleted."""
         check_cursor(cursor, check_path, prefix=prefix)
         found: list[str] = []
-        async with aclosing(self._paths(prefix, cursor or "")) as paths:
+        async with aclosing(walk(self._names, prefix, cursor or "")) as paths:
             while len(found) <= limit:
-                batch = [path async for path in _first(paths, limit + 1 - len(found))]
+                batch = [path async for path in first(paths, limit + 1 - len(found))]
                 if not batch:
                     return Page(items=tuple(found))
                 found.extend(await self._present(batch))
@@ -102,9 +108,86 @@ class VaultSecretStore:
         found = await self._versions(path)
         if found is None or not (live := found[0].live(found[1])):
             raise _not_found(path)
-        answer = await self._api.post(f"{self._mount}/delete/{path}", {"versions": [str(number) for number in live]})
+        await self._mark("delete", path, [*live])
+
+    async def undelete(self, path: str) -> None:
+        """See :meth:`RecoverableSecretStore.undelete`. Versions that were deleted before, singly, stay deleted."""
+        found, date = await self._known(path)
+        if found.live(date):
+            return
+        if not (gone := found.taken_away(date)):
+            raise _not_found(path)
+        await self._mark("undelete", path, gone)
+
+    async def destroy(self, path: str) -> None:
+        """See :meth:`RecoverableSecretStore.destroy`. The path begins to count anew."""
+        await self._known(path)
+        await self._api.delete(f"{self._mount}/metadata/{path}")
+
+    async def delete_versions(self, path: str, versions: Sequence[int]) -> None:
+        """See :meth:`ErasableSecretStore.delete_versions`."""
+        await self._mark("delete", path, await self._those(path, versions, VersionState.AVAILABLE))
+
+    async def undelete_versions(self, path: str, versions: Sequence[int]) -> None:
+        """See :meth:`ErasableSecretStore.undelete_versions`."""
+        await self._mark("undelete", path, await self._those(path, versions, VersionState.DELETED))
+
+    async def destroy_versions(self, path: str, versions: Sequence[int]) -> None:
+        """See :meth:`ErasableSecretStore.destroy_versions`."""
+        there = await self._those(path, versions, VersionState.AVAILABLE, VersionState.DELETED, destroying=True)
+        await self._mark("destroy", path, there)
+
+    async def metadata(self, path: str) -> Mapping[str, str]:
+        """See :meth:`DescribedSecretStore.metadata`."""
+        return (await self._known(path))[0].custom()
+
+    async def describe(self, path: str, custom: Mapping[str, str]) -> None:
+        """See :meth:`DescribedSecretStore.describe`."""
+        await self._set(path, {"custom_metadata": custom_of(custom)})
+
+    async def retention(self, path: str) -> Retention:
+        """See :meth:`RetainingSecretStore.retention`."""
+        return (await self._known(path))[0].retention()
+
+    async def retain(self, path: str, retention: Retention) -> None:
+        """See :meth:`RetainingSecretStore.retain`. The mount's own ``max_versions`` is the least that is kept.
+
+        The age is rounded up to whole seconds.
+        """
+        age = duration(retention.delete_after)
+        await self._set(path, {"max_versions": retention.max_versions, "delete_version_after": age})
+
+    async def _known(self, path: str) -> tuple[Versions, str]:
+        found = await self._versions(path)
+        if found is None:
+            raise _not_found(path)
+        return found
+
+    async def _those(
+        self, path: str, versions: Sequence[int], *states: VersionState, destroying: bool = False
+    ) -> builtins.list[int]:
+        """Which of ``versions`` are in one of ``states``; all of them have to exist."""
+        found, date = await self._known(path)
+        known = found.states(date)
+        for version in versions:
+            if version not in known or (known[version] is VersionState.DESTROYED and not destroying):
+                raise _not_found(path)
+        return [version for version in versions if known[version] in states]
+
+    async def _mark(self, action: str, path: str, versions: Sequence[int]) -> None:
+        if versions:
+            body = {"versions": [str(version) for version in versions]}
+            answer = await self._api.post(f"{self._mount}/{action}/{path}", body)
+            if answer.kind != "done":
+                raise _unexpected(action)
+
+    async def _set(self, path: str, changes: Mapping[str, Any]) -> None:
+        await self._known(path)
+        answer = await self._api.post(f"{self._mount}/metadata/{path}", changes)
+        if answer.kind == "refused":
+            raise InvalidInput("the secret provider cannot hold such metadata", origin="secrets.vault")
         if answer.kind != "done":
-            raise _unexpected("delete")
+            raise _unexpected("metadata")
 
     async def _entry(self, path: str, **parameters: int) -> StoredSecret:
         answer = await self._api.get(f"{self._mount}/data/{path}", **parameters)
@@ -149,20 +232,6 @@ class VaultSecretStore:
                 raise one
         return [path for path, one in zip(paths, found, strict=True) if one]
 
-    async def _paths(self, prefix: str, after: str) -> AsyncGenerator[str]:
-        """Every path with ``prefix`` beyond ``after``, deleted ones included, in code-point order.
-
-        A folder sorts by its name with the slash, which is how all that it holds sorts.
-        """
-        waiting = [prefix[: prefix.rfind("/") + 1]]
-        while waiting:
-            place = waiting.pop()
-            if place and not place.endswith("/"):
-                yield place
-                continue
-            below = [f"{place}{name}" for name in await self._names(place)]
-            waiting += sorted((path for path in below if _is_wanted(path, prefix, after)), reverse=True)
-
     async def _names(self, folder: str) -> Sequence[str]:
         answer = await self._api.get(f"{self._mount}/metadata/{folder}", list="true")
         return [] if answer.kind == "absent" else self._content(answer, Names).keys
@@ -174,27 +243,6 @@ class VaultSecretStore:
         return content.read(kind)
 
 
-class VaultHealth:
-    """Asks the server whether it is initialised, unsealed and active."""
-
-    name = "vault"
-    essential = False
-
-    def __init__(self, api: VaultApi) -> None:
-        self._api = api
-
-    async def check(self) -> Health:
-        """One request, without the token."""
-        try:
-            async with asyncio.timeout(HEALTH_SECONDS):
-                await self._api.health()
-        except TimeoutError:
-            return Health(name=self.name, status=Status.DOWN, detail=f"no answer within {HEALTH_SECONDS:g} s")
-        except Unavailable as error:
-            return Health(name=self.name, status=Status.DOWN, detail=error.detail)
-        return Health(name=self.name, status=Status.UP)
-
-
 def store(settings: VaultSettings, context: AdapterContext) -> VaultSecretStore:
     """The factory."""
     api = VaultApi(settings)
@@ -202,24 +250,11 @@ def store(settings: VaultSettings, context: AdapterContext) -> VaultSecretStore:
     return VaultSecretStore(api, settings.mount)
 
 
-async def _first(paths: AsyncGenerator[str], count: int) -> AsyncGenerator[str]:
-    for _ in range(count):
-        try:
-            yield await anext(paths)
-        except StopAsyncIteration:
-            return
-
-
-def _is_wanted(path: str, prefix: str, after: str) -> bool:
-    """Whether ``path``, or something below it where it is a folder, is to be listed.
-
-    Names that the platform's paths cannot hold are somebody else's.
-    """
-    try:
-        check_path(path.removesuffix("/"))
-    except InvalidSecretPath:
-        return False
-    return path.startswith(prefix) and (path > after or (path.endswith("/") and after.startswith(path)))
+def store_one(settings: VaultSettings, context: AdapterContext) -> VaultOneStore:
+    """The factory of the store in an engine of version 1."""
+    api = VaultApi(settings)
+    context.watch(VaultHealth(api))
+    return VaultOneStore(api, settings.mount)
 
 
 def _not_found(path: str) -> SecretNotFound:
@@ -230,8 +265,8 @@ def _conflict(path: str) -> SecretConflict:
     return SecretConflict(f"the secret {path!r} has another version than the write expects", mend="read it again")
 
 
-def _unexpected(what: str) -> SecretStoreUnavailable:
-    return SecretStoreUnavailable(
+def _unexpected(what: str) -> SecretStoreMalformed:
+    return SecretStoreMalformed(
         f"the secret provider refused the {what} as malformed", origin="secrets.vault", mend="see the server's log"
     )
 
@@ -239,3 +274,7 @@ def _unexpected(what: str) -> SecretStoreUnavailable:
 _: type[SecretStore] = VaultSecretStore
 _writable: type[WritableSecretStore] = VaultSecretStore
 _versioned: type[VersionedSecretStore] = VaultSecretStore
+_recoverable: type[RecoverableSecretStore] = VaultSecretStore
+_erasable: type[ErasableSecretStore] = VaultSecretStore
+_described: type[DescribedSecretStore] = VaultSecretStore
+_retaining: type[RetainingSecretStore] = VaultSecretStore
