@@ -148,3 +148,25 @@ def test_a_rollback_is_a_new_version_and_folders_are_listed(cli, read):
     assert cli("secrets", "get", "r/a/b").stdout == "one"
     read("secrets", "put", "r/c", "--stdin", stdin="x")
     assert [row["path"] for row in read("secrets", "list", "r/", "--folder")] == ["r/a/", "r/c"]
+
+
+def test_secrets_are_migrated_between_providers(cli, read, monkeypatch):
+    monkeypatch.setenv("TRADESENSE_SECRET_MOVED__A", CANARY)
+    words = ("secrets", "migrate", "--from", "env", "--to", "sql", "--prefix", "moved/")
+    assert [row["step"] for row in read(*words, "--dry-run")] == ["to-copy"]
+    assert [row["step"] for row in read(*words)] == ["copied"]
+    assert [row["step"] for row in read(*words)] == ["same"]
+    assert cli("secrets", "get", "moved/a").stdout == CANARY
+    monkeypatch.setenv("TRADESENSE_SECRET_MOVED__A", "another")
+    done = cli(*words)
+    assert (done.exit_code, "different" in done.stdout, CANARY in done.output) == (1, True, False)
+    assert cli("secrets", "migrate", "--from", "sql", "--to", "sql").exit_code == 1
+
+
+def test_a_chain_says_which_provider_answered(read, monkeypatch):
+    read("secrets", "put", "chained/a", "--stdin", stdin=b"kept")
+    monkeypatch.setenv("TRADESENSE_SECRET_CHAINED__B", "from a variable")
+    monkeypatch.setenv("TRADESENSE_SECRETS__CHAIN", '["sql", "env"]')
+    assert read("secrets", "get", "chained/a")["provider"] == "sql"
+    assert read("secrets", "get", "chained/b")["provider"] == "env"
+    assert [row["path"] for row in read("secrets", "list", "chained/")] == ["chained/a", "chained/b"]

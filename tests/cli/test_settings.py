@@ -86,7 +86,7 @@ def test_check_tells_all_and_exits_by_the_worst(bare):
     assert done.exit_code == 78
     errors = {problem["key"]: problem for problem in json.loads(done.stdout)["problems"] if problem["level"] == "error"}
     assert set(errors) == {"http.port", "secrets.provider"}
-    assert errors["secrets.provider"]["mend"] == "use one of vault"
+    assert errors["secrets.provider"]["mend"] == "use one of vault, vault_v1"
     assert errors["http.port"]["origin"] == "environment variable TRADESENSE_HTTP__PORT"
 
 

@@ -26,6 +26,7 @@ from tradesense.core.flags.ports import BucketHash, Patterns
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
+from tradesense.core.secrets.chain import ChainStore
 from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
@@ -170,10 +171,16 @@ def sealer(adapters: Adapters, settings: Settings) -> Sealer:
 def secrets_provider(adapters: Adapters, settings: Settings) -> Provider:
     """The chosen secrets adapter with what it declared; envelope encryption is built only for one that asks for it."""
     adapters.context.sealer = lambda: sealer(adapters, settings)
-    name = settings.secrets.provider
+    if settings.secrets.chain:
+        chain = ChainStore([_provider(adapters, settings, name, "secrets.chain") for name in settings.secrets.chain])
+        return Provider(f"chain of {', '.join(chain.order)}", chain, frozenset(), joined=False)
+    return _provider(adapters, settings, settings.secrets.provider, "secrets.provider")
+
+
+def _provider(adapters: Adapters, settings: Settings, name: str, key: str) -> Provider:
     return Provider(
         name,
-        adapters.choose(SecretStore, name, "secrets.provider"),
+        adapters.choose(SecretStore, name, key),
         adapters.capabilities(SecretStore, name),
         joined=adapters.joins(SecretStore, name, settings.audit.provider),
     )

@@ -14,7 +14,7 @@ from tradesense.core.errors import Problem
 from tradesense.settings import keys
 from tradesense.settings.facts import Facts, Rule
 
-_CONFIDENTIAL = ("key_file", "token_file", "secret_file", "password_file")
+_CONFIDENTIAL = ("key_file", "token_file", "secret_file", "password_file", "credentials_file")
 
 
 def base_url_form(facts: Facts) -> Iterator[Problem]:

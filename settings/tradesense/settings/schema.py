@@ -114,6 +114,8 @@ class SecretsSettings(Section, frozen=True, kw_only=True):
 
     provider: str = "memory"
     """Who keeps secrets: a ``SecretStore``."""
+    chain: tuple[str, ...] = ()
+    """In place of ``provider``: several, read in this order. Only "there is none" goes on to the next. Read-only."""
     key_encryption: str = "local"
     """Who wraps data keys for providers that keep ciphertext: a ``KeyEncryption``."""
     namespace: str = "tradesense"

@@ -56,6 +56,8 @@ class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
     """When this version was written, in UTC, where the provider knows."""
     created_by: str = ""
     """Who wrote it, as in ``user:ID`` (``Capability.AUTHORS``)."""
+    provider: str = ""
+    """Which one of a chain of providers answered; else empty. Only a chain sets it, never an adapter."""
     stale: bool = False
     """The provider did not answer, and this is what it said last. Only the service sets it, never an adapter."""
 

@@ -40,6 +40,11 @@ class Secrets:
         """The name of the provider that answers."""
         return self._provider.name
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the provider declared."""
+        return self._provider.capabilities
+
     async def get(
         self, path: str, *, actor: Actor, version: int | None = None, correlation_id: str = ""
     ) -> StoredSecret:

@@ -157,7 +157,7 @@ async def read_secret(
     return SecretValue(
         value=value,
         version=found.version,
-        provider=services.secrets.provider,
+        provider=found.provider or services.secrets.provider,
         created_at=found.created_at or UNSET,
         created_by=found.created_by or UNSET,
         stale=True if found.stale else UNSET,
