@@ -11,7 +11,7 @@ from tradesense.core.errors import SecretConflict, SecretNotFound, SecretTooLarg
 from tradesense.core.secrets.models import MAX_VALUE
 from tradesense.core.secrets.ports import SecretStore, WritableSecretStore
 from tradesense.core.sensitive import Secret
-from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
+from tradesense.core.testing.base import Contract, Make, eventually, every, fresh, opened, requires, together
 from tradesense.core.testing.checks import interrupt, unchanged
 from tradesense.core.testing.secrets.reading import UNICODE
 
@@ -133,8 +133,13 @@ class WritingTests(Contract):
         async with opened(adapter()) as store:
             path = fresh()
             await interrupt(lambda: store.put(path, Secret("cancelled")))
-            await store.put(path, Secret("done"))
-            assert (await store.get(path)).value == Secret("done")
+
+            async def written() -> bool:
+                """A write holds once those that were cancelled on their way to a server have arrived there."""
+                await store.put(path, Secret("done"))
+                return (await store.get(path)).value == Secret("done")
+
+            await eventually(written, seconds=self.patience)
 
     @requires(Capability.WRITE, Capability.CAS)
     async def test_a_write_that_expects_nothing_needs_an_absent_secret(
