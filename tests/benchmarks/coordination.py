@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from statistics import median
 from typing import Any
 
+from pyrate_limiter import Limiter, Rate, RedisBucket
 from redis.asyncio import Redis
 
 from servers import Valkey, own
@@ -92,6 +93,20 @@ async def limits(clients: RedisClients, peer: Any) -> tuple[float, float]:
     limit = Limit(name="bench", count=1_000, period=60)
     async with RedisLimiter(clients) as limiter:
         return await side_by_side(lambda n: limiter.hit(f"{n}", limit), lambda n: peer.get(f"peer{n}"))
+
+
+async def limits_beside_pyrate(clients: RedisClients, peer: Any) -> tuple[float, float]:
+    """A check of a limit, and the same with pyrate-limiter, each caller with a bucket of its own."""
+    limit, rate = Limit(name="bench", count=1_000, period=60), Rate(1_000, 60_000)
+    buckets = [await RedisBucket.init([rate], peer, f"pyrate{number}") for number in range(TASKS)]
+    limiters = [Limiter(bucket) for bucket in buckets]
+    async with RedisLimiter(clients) as limiter:
+        found = await side_by_side(
+            lambda n: limiter.hit(f"{n}", limit), lambda n: limiters[n].try_acquire_async("x", blocking=False)
+        )
+    for one in limiters:
+        one.close()
+    return found
 
 
 async def leases(clients: RedisClients, peer: Any) -> tuple[float, float]:

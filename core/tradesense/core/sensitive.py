@@ -18,7 +18,10 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str | bytes) -> None:
-        self._value = value.encode() if isinstance(value, str) else bytes(value)
+        if type(value) is bytes:  # most are; this way it costs next to nothing
+            self._value = value
+        else:
+            self._value = value.encode() if isinstance(value, str) else bytes(value)
 
     def reveal(self) -> str:
         """Return the value as text.

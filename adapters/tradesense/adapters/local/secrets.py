@@ -24,6 +24,7 @@ ROUNDS = 600_000
 """Of PBKDF2-HMAC-SHA256 (ASVS 11.4.2 and appendix C)."""
 
 _PURPOSE = "tradesense data key"
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class AesGcm:
@@ -107,7 +108,7 @@ class LocalKeyEncryption:
 
     def _associated(self, context: Mapping[str, str]) -> bytes:
         """Purpose, key and context in one encoding, which no other context has."""
-        return msgspec.msgpack.encode((_PURPOSE, self._key_id, sorted(context.items())))
+        return _encode((_PURPOSE, self._key_id, sorted(context.items())))
 
 
 def _derive(passphrase: Secret, salt: bytes) -> bytes:

@@ -20,7 +20,7 @@ DATA_KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
+class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is stored in place of a value. The field order is the format; new fields go to the end."""
 
     format: int
@@ -31,6 +31,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
 
 _DECODER = msgspec.msgpack.Decoder(Envelope)
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Sealer:
@@ -100,7 +101,7 @@ class Sealer:
         return {"namespace": self._namespace, "path": path, "version": str(version)}
 
     def _associated(self, path: str, version: int, key_id: str) -> bytes:
-        return msgspec.msgpack.encode((self._namespace, path, version, key_id, FORMAT))
+        return _encode((self._namespace, path, version, key_id, FORMAT))
 
 
 def key_of(blob: bytes) -> str:

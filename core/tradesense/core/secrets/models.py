@@ -94,7 +94,7 @@ class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
 
 
-class WrappedKey(msgspec.Struct, frozen=True, kw_only=True):
+class WrappedKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A data key, encrypted by a key-encryption key that never leaves its provider."""
 
     key_id: str
