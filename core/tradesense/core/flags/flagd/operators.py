@@ -28,11 +28,11 @@ def _between(compare: Callable[[Any, Any], bool]) -> Operator:
 
 
 def _sum(_: Frame, arguments: list[Any]) -> Any:
-    return plain(sum(number(argument) for argument in arguments))
+    return plain(sum((number(argument) for argument in arguments), 0.0))
 
 
 def _product(_: Frame, arguments: list[Any]) -> Any:
-    return plain(math.prod(number(argument) for argument in arguments))
+    return plain(math.prod((number(argument) for argument in arguments), start=1.0))
 
 
 def _difference(_: Frame, arguments: list[Any]) -> Any:
