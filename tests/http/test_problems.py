@@ -18,6 +18,7 @@ from tradesense.entrypoints.http.problems import Refused, answer_to, fault
 
 STATUS = {
     errors.InvalidInput: 400,
+    errors.EventTooLarge: 413,
     errors.Unauthenticated: 401,
     errors.Denied: 403,
     errors.NotFound: 404,

@@ -603,9 +603,16 @@ class ListenerDropped(Unavailable):
     code = "listener-dropped"
     title = "The stream has ended"
 
-    def __init__(self, reason: Literal["slow", "closing"], detail: str) -> None:
-        super().__init__(detail, mend="listen again from the last position")
-        self.reason = reason
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        reason: Literal["slow", "closing"] = "closing",
+        origin: str = "",
+        mend: str = "listen again from the last position",
+    ) -> None:
+        super().__init__(detail, origin=origin, mend=mend)
+        self.reason: Literal["slow", "closing"] = reason
 
 
 class LocksUnavailable(Unavailable):

@@ -67,6 +67,8 @@ class Platform(containers.DeclarativeContainer):
     fences = chosen("audit.provider", Fences)
     coordination = Singleton(Coordination, locks=locks, fences=fences, random=random)
     topics = chosen("cache.topics")
+    events = Singleton(parts.events, adapters, settings, topics, telemetry)
+    hub = Singleton(parts.hub, settings, topics, telemetry)
     cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
     outbox = chosen("jobs.outbox")
@@ -139,4 +141,5 @@ async def open_container(
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
         stack.push_async_callback(ready["cache"].aclose)
+        stack.push_async_callback(ready["hub"].aclose)
         yield Services(health=HealthService(adapters.context.checks), **ready)

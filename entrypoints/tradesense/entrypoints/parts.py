@@ -15,9 +15,11 @@ from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.health import TrailHealth
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.audit.service import AuditTrail
+from tradesense.core.cache.events import Events
+from tradesense.core.cache.fanout import EventHub
 from tradesense.core.cache.limits import Throttle
 from tradesense.core.cache.near import Near
-from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter
+from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter, Topics
 from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
@@ -140,6 +142,34 @@ def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, te
     )
     adapters.context.watch(cache.health)
     return cache
+
+
+def events(adapters: Adapters, settings: Settings, topics: Topics, telemetry: FanOut) -> Events:
+    """Events on the chosen topics."""
+    wanted = settings.events
+    return Events(
+        topics=topics,
+        capabilities=adapters.capabilities(Topics, settings.cache.topics),
+        clock=adapters.clock,
+        ids=adapters.ids,
+        telemetry=telemetry,
+        retain=wanted.retain,
+        attempts=wanted.attempts,
+        retry=wanted.retry,
+    )
+
+
+def hub(settings: Settings, topics: Topics, telemetry: FanOut) -> EventHub:
+    """The fan-out of this process."""
+    wanted = settings.events
+    return EventHub(
+        topics=topics,
+        telemetry=telemetry,
+        most=wanted.buffer,
+        most_bytes=wanted.buffer_bytes,
+        most_listeners=wanted.streams,
+        most_per_caller=wanted.streams_per_caller,
+    )
 
 
 def throttle(adapters: Adapters, shared: RateLimiter, telemetry: FanOut) -> Throttle:

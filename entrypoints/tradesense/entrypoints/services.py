@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.audit.service import AuditTrail
 from tradesense.core.cache.coordination import Coordination
+from tradesense.core.cache.events import Events
+from tradesense.core.cache.fanout import EventHub
 from tradesense.core.cache.limits import Throttle
 from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.cache.service import HybridCache
@@ -73,6 +75,8 @@ class Services:
     limiter: RateLimiter
     throttle: Throttle
     topics: Topics
+    events: Events
+    hub: EventHub
     flags: Flags
     exposures: ExposureSink
     config: RuntimeSettings

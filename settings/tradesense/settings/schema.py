@@ -155,6 +155,29 @@ class CacheSettings(Section, frozen=True, kw_only=True):
     """How the entries of one named cache are kept: ``[cache.named.NAME]`` holds what ``[cache.options]`` may."""
 
 
+class EventsSettings(Section, frozen=True, kw_only=True):
+    """``[events]``: topics, and their events pushed to browsers."""
+
+    retain: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
+    """Events that a topic keeps at least, for those who come back and for groups that are behind."""
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 5
+    """How often an event is handed to a consumer group before it is a dead letter."""
+    retry: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
+    """Seconds after which an event that was not acknowledged is handed out again."""
+    heartbeat: Annotated[float, Meta(ge=1, le=300)] = 15.0
+    """Seconds of silence after which a client is told that the connection stands."""
+    recheck: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
+    """Seconds after which an open stream's session is looked at again; before an event is delivered, one second."""
+    buffer: Annotated[int, Meta(ge=1, le=100_000)] = 256
+    """Events that may wait for a client that takes them slowly; with more it is dropped."""
+    buffer_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
+    """Bytes of them, likewise."""
+    streams: Positive = 1_000
+    """Streams of one process."""
+    streams_per_caller: Positive = 16
+    """Streams of one session in one process."""
+
+
 class FlagsSettings(Section, frozen=True, kw_only=True):
     """``[flags]``: feature flags."""
 
@@ -239,6 +262,7 @@ class Settings(Section, frozen=True, kw_only=True):
     identity: IdentitySettings = IdentitySettings()
     secrets: SecretsSettings = SecretsSettings()
     cache: CacheSettings = CacheSettings()
+    events: EventsSettings = EventsSettings()
     flags: FlagsSettings = FlagsSettings()
     config: ConfigSettings = ConfigSettings()
     audit: AuditSettings = AuditSettings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import SessionEnded, TokenRefused
@@ -78,6 +79,15 @@ class Recognition:
         key = digest(token)
         return self._known(key) or await self._key(key)
 
+    async def recheck(self, principal: Principal) -> Principal:
+        """Who this is now, where their session goes on. Being looked at is no use of it, and does not prolong it.
+
+        :raises SessionEnded: it has expired, is idle or revoked.
+        """
+        session_id = principal.session_id
+        find = partial(self._store.sessions.find_by_id, session_id)
+        return await self._session(session_id, find, principal.via, used=False)
+
     def forget(self, ended: Callable[[Principal], bool] = lambda _: True) -> None:
         """Ask the database again about those for whom ``ended`` holds."""
         self._endings += 1
@@ -89,7 +99,7 @@ class Recognition:
         known = self._remembered.get(key)
         return known[1] if known is not None and self._clock.monotonic() < known[0] else None
 
-    async def _session(self, key: bytes | str, find: Find, via: Via) -> Principal:
+    async def _session(self, key: bytes | str, find: Find, via: Via, *, used: bool = True) -> Principal:
         moment, endings = self._clock.monotonic(), self._endings
         found = await find()
         now = self._clock.now()
@@ -97,7 +107,7 @@ class Recognition:
             self._remembered.pop(key, None)
             raise SessionEnded(mend="log in again")
         session, user = found
-        if now - session.last_seen_at >= timedelta(seconds=TOUCH_SECONDS):
+        if used and now - session.last_seen_at >= timedelta(seconds=TOUCH_SECONDS):
             await self._store.sessions.touch(session.id, now)
         rules, read = await self._roles.rules(user.roles)
         principal = Principal(

@@ -123,6 +123,28 @@ CACHE_BACKEND_UP = Instrument(
     kind=Kind.GAUGE,
     description="1 while the shared store and the backplane answer, 0 while the cache goes on in the process alone.",
 )
+EVENTS_PUBLISHED = Instrument(
+    name="tradesense.events.published",
+    kind=Kind.COUNTER,
+    description="Events that topics have taken.",
+)
+EVENTS_HANDLED = Instrument(
+    name="tradesense.events.handled",
+    kind=Kind.COUNTER,
+    description="Events handed to consumer groups, by outcome: done, failed, to be tried again, or dead.",
+    labels=("topic", "group", "outcome"),
+)
+EVENT_LISTENERS = Instrument(
+    name="tradesense.events.listeners",
+    kind=Kind.GAUGE,
+    description="Streams that events are pushed on.",
+)
+EVENT_LISTENERS_ENDED = Instrument(
+    name="tradesense.events.listeners.ended",
+    kind=Kind.COUNTER,
+    description="Streams that were ended from this side: slow clients were dropped, closing servers let go.",
+    labels=("reason",),
+)
 
 ALL = (
     HTTP_REQUEST_DURATION,
@@ -144,4 +166,8 @@ ALL = (
     CACHE_NEAR_BYTES,
     CACHE_PENDING,
     CACHE_BACKEND_UP,
+    EVENTS_PUBLISHED,
+    EVENTS_HANDLED,
+    EVENT_LISTENERS,
+    EVENT_LISTENERS_ENDED,
 )

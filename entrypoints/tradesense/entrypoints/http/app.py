@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
@@ -12,6 +14,7 @@ from tradesense.entrypoints.http import (
     config,
     credentials,
     devices,
+    events,
     flags,
     identity,
     limits,
@@ -19,6 +22,7 @@ from tradesense.entrypoints.http import (
     plugins,
     roles,
     secrets,
+    sockets,
     telemetry,
     tokens,
     users,
@@ -64,6 +68,7 @@ def create_app(services: Services, *, readiness: Readiness | None = None, log_to
         readiness=readiness or Readiness(services.health, services.clock),
         templates=Templates(routes),
         log=AccessLog(settings.telemetry, services.clock, Lines(log_to) if isinstance(log_to, int) else log_to),
+        sockets=partial(sockets.serve, limits.on(routes, "GET", sockets.PATH)),
     )
 
 
@@ -105,6 +110,7 @@ def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
         *flags.ROUTES,
         *config.ROUTES,
         *cache.ROUTES,
+        *events.ROUTES,
         *audit.ROUTES,
         *plugins.ROUTES,
         *telemetry.routes(settings),

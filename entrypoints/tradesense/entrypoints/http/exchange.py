@@ -30,6 +30,7 @@ class Exchange:
         "services",
         "site",
         "status",
+        "streams",
         "trace",
         "twice",
     )
@@ -63,6 +64,8 @@ class Exchange:
         self.principal: Principal | None = None
         self.limited: tuple[tuple[Policy, Verdict], ...] = ()
         """What the rate limits say of this request, for its answer."""
+        self.streams = False
+        """Whether the answer goes on for as long as the client listens."""
         self._address: str | None = None
 
     @property

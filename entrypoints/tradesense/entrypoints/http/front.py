@@ -70,7 +70,7 @@ class Front:
             await direct(exchange, send)
             return
         try:
-            _check_head(exchange, scope["query_string"])
+            check_head(exchange, scope["query_string"])
             receive = await self._body.received(exchange, receive, expected=method in UNSAFE)
         except Refused as refusal:
             answer = problems.answer_to(refusal, correlation_id=exchange.correlation_id)
@@ -84,7 +84,11 @@ class Front:
         await self._app(scope, receive, send)
 
 
-def _check_head(exchange: Exchange, query: bytes) -> None:
+def check_head(exchange: Exchange, query: bytes) -> None:
+    """Refuse what no route would take.
+
+    :raises Refused: headers or query are too large, ambiguous, or name a host that we are not.
+    """
     headers = exchange.headers
     if twice := exchange.twice & SINGULAR:
         names = ", ".join(sorted(name.decode("latin-1") for name in twice))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import structlog
@@ -22,7 +22,7 @@ from tradesense.core.errors import (
     TokenRefused,
     Unauthenticated,
 )
-from tradesense.core.identity.models import Principal, Via
+from tradesense.core.identity.models import Principal, TokenKind, Via
 from tradesense.core.identity.permissions import Permission, parse
 from tradesense.core.identity.rules import Decision, Why
 from tradesense.entrypoints.http import csrf, limits
@@ -229,6 +229,44 @@ async def authenticate(exchange: Exchange) -> Principal:
     if not cookie:
         raise Unauthenticated
     return await recognition.by_cookie(cookie)
+
+
+async def still(exchange: Exchange) -> Principal:
+    """Who is asking, some time after the answer has begun.
+
+    :raises Unauthenticated: the session has ended, or the token or the key has expired.
+    """
+    principal = exchange.caller()
+    if principal.via is Via.KEY:
+        return await authenticate(exchange)
+    if principal.via is Via.BEARER:
+        token = exchange.headers[b"authorization"].partition(b" ")[2]
+        await exchange.services.signer.verify(TokenKind.ACCESS, token.strip().decode("latin-1"))
+    return await exchange.services.recognition.recheck(principal)
+
+
+async def demand(exchange: Exchange, wanted: Permission) -> None:
+    """Check a permission on something that the path does not name, where the route takes any authenticated caller.
+
+    :raises PermissionDenied: the caller has it not.
+    :raises AuditUnavailable: the refusal could not be recorded.
+    """
+    try:
+        check(exchange.caller(), wanted, exchange)
+    except Denied as error:
+        await deny(exchange, exchange.path, error, needs=str(wanted))
+
+
+async def deny(exchange: Exchange, subject: str, error: Denied, *, needs: str = "") -> NoReturn:
+    """Record a refusal, and refuse.
+
+    :raises Denied: ``error``.
+    :raises AuditUnavailable: it could not be recorded.
+    """
+    detail = {"needs": needs, "reason": error.code}
+    event = Event("identity.denied", f"{exchange.method} {subject}", exchange.actor, exchange.correlation_id, detail)
+    await exchange.services.trail.note(event, Outcome.DENIED)
+    raise error
 
 
 async def _note(exchange: Exchange, handler: HTTPRouteHandler, declared: Guard, error: Denied) -> None:

@@ -75,7 +75,12 @@ class Server:
     async def _start(self, stack: AsyncExitStack, services: Services) -> None:
         readiness = Readiness(services.health, services.clock)
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(DRAIN, setattr, readiness, "draining", True)
+
+        def drain() -> None:
+            readiness.draining = True
+            services.hub.end("the server is closing")
+
+        loop.add_signal_handler(DRAIN, drain)
         # A terminal sends it to all processes of the group; the first of them ends the others in order.
         loop.add_signal_handler(signal.SIGINT, log.debug, "interrupted")
         lines = stack.enter_context(Lines())
@@ -103,6 +108,7 @@ def background(services: Services) -> AbstractAsyncContextManager[None]:
         "outbox": partial(services.relay.run, log_waiting),
     }
     if services.settings.jobs.embedded:
+        work["events"] = services.events.work
         work["queued jobs"] = partial(services.jobs.work, log_outcome)
         work["periodic jobs"] = partial(periodic, services)
     return kept_up(work, services.errors)

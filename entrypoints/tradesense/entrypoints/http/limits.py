@@ -78,6 +78,12 @@ STATE = "limits"
 """The name under which an application's limits lie in its state."""
 
 
+def on(app: Litestar, method: str, template: str) -> Limited:
+    """The limits of one of an application's routes."""
+    known: Limits | None = app.state.get(STATE)
+    return NONE if known is None else known.of(method, template)
+
+
 def of(request: Request[Any, Any, Any]) -> Limited:
     """The limits of the route that a request is for."""
     known: Limits | None = request.app.state.get(STATE)

@@ -6,6 +6,8 @@ All of it rides in one ASGI callable with one wrapped ``send``; as separate midd
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -37,6 +39,10 @@ _RANDOM = slice(8, 16)
 RANGE = 2**64
 
 
+Handshake = Callable[[Exchange, Any, Receive, Send], Awaitable[None]]
+"""Answers a WebSocket's handshake, and whatever follows."""
+
+
 class Observe:
     """The ASGI application around all others."""
 
@@ -49,6 +55,7 @@ class Observe:
         readiness: Readiness,
         templates: Templates,
         log: AccessLog,
+        sockets: Handshake,
     ) -> None:
         self._app = app
         self._services = services
@@ -56,6 +63,7 @@ class Observe:
         self._readiness = readiness
         self._templates = templates
         self._log = log
+        self._sockets = sockets
         self._random = services.random
         self._monotonic = services.clock.monotonic
         self._traced = services.telemetry.traced
@@ -67,21 +75,22 @@ class Observe:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens inside."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await (self._socket if scope["type"] == "websocket" else self._app)(scope, receive, send)
             return
         began = self._monotonic()
         exchange, parent = self._exchange(scope)
         CURRENT.set(exchange)
         CAUSE.set((exchange.correlation_id, exchange.trace))
-        own = [(b"x-request-id", exchange.correlation_id.encode())]
-        if parent is not None:  # who takes part in the trace is told the name of our span
-            own.append((b"traceparent", exchange.trace.traceparent().encode()))
-        if self._site.foreign_origins:
-            own += answers.cors(self._site, exchange.headers.get(b"origin"))
+        own = self._own(exchange, parent)
+        first = 0.0
+        """When a stream began, which is how long it took; how long it goes on is the client's wish."""
 
         async def answer(message: Message) -> None:
+            nonlocal first
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
+                if exchange.streams:
+                    first = self._monotonic() - began
                 if exchange.limited:
                     own.extend(limits.fields(exchange.limited))
                 message["headers"] = answers.completed(message["headers"], own)
@@ -99,7 +108,35 @@ class Observe:
         finally:
             self._active -= 1
             self._record_active(self._active)
-            self._over(exchange, scope, self._monotonic() - began)
+            self._over(exchange, scope, self._monotonic() - began, first)
+
+    async def _socket(self, scope: Any, receive: Receive, send: Send) -> None:
+        """A handshake and what follows it. There is a line in the log once it is over, as for a request."""
+        began = self._monotonic()
+        exchange, parent = self._exchange(scope)
+        CURRENT.set(exchange)
+        CAUSE.set((exchange.correlation_id, exchange.trace))
+        first = 0.0
+
+        async def answer(message: Any) -> None:
+            nonlocal first
+            if message["type"] == "websocket.http.response.start":
+                exchange.status = message["status"]
+                own = self._own(exchange, parent)
+                if exchange.limited:
+                    own.extend(limits.fields(exchange.limited))
+                message["headers"] = answers.completed(message["headers"], own)
+            first = first or self._monotonic() - began
+            await send(message)
+
+        try:
+            await self._sockets(exchange, scope, receive, answer)
+        except Exception as error:  # noqa: BLE001  # the last place where an error can become an answer
+            await self._tell(error, exchange)
+            with suppress(OSError):
+                await send({"type": "websocket.close", "code": 1011, "reason": ""})
+        finally:
+            self._over(exchange, scope, self._monotonic() - began, first)
 
     def _exchange(self, scope: Any) -> tuple[Exchange, TraceContext | None]:
         pairs = scope["headers"]
@@ -112,7 +149,7 @@ class Observe:
             self._services,
             self._site,
             self._readiness,
-            method=scope["method"],
+            method=scope.get("method", "GET"),
             path=scope["path"],
             peer=scope["client"][0] if scope["client"] else "",
             headers=headers,
@@ -131,6 +168,15 @@ class Observe:
         sampled = int.from_bytes(drawn[_RANDOM]) < self._sampled_below
         return TraceContext(drawn[:_TRACE_BYTES].hex(), drawn[_TRACE_BYTES:].hex(), sampled), None
 
+    def _own(self, exchange: Exchange, parent: TraceContext | None) -> list[answers.Header]:
+        """The headers that are this answer's own."""
+        own = [(b"x-request-id", exchange.correlation_id.encode())]
+        if parent is not None:  # who takes part in the trace is told the name of our span
+            own.append((b"traceparent", exchange.trace.traceparent().encode()))
+        if self._site.foreign_origins:
+            own += answers.cors(self._site, exchange.headers.get(b"origin"))
+        return own
+
     async def _spanned(
         self, exchange: Exchange, parent: TraceContext | None, scope: Any, receive: Receive, send: Send
     ) -> None:
@@ -143,16 +189,19 @@ class Observe:
             await self._app(scope, receive, send)
             span.set("http.response.status_code", exchange.status)
 
-    async def _failed(self, error: Exception, exchange: Exchange, send: Send) -> None:
+    async def _tell(self, error: Exception, exchange: Exchange) -> None:
         log.error("request failed", error=type(error).__qualname__, exc_info=error)
         await self._services.errors.report(
             error, {"correlation_id": exchange.correlation_id, "trace_id": exchange.trace.trace_id}
         )
+
+    async def _failed(self, error: Exception, exchange: Exchange, send: Send) -> None:
+        await self._tell(error, exchange)
         if exchange.status:
             raise error  # the answer has begun: the connection is cut, so that nobody takes half for the whole
         await send_answer(problems.answer_to(error, correlation_id=exchange.correlation_id), send)
 
-    def _over(self, exchange: Exchange, scope: Any, seconds: float) -> None:
+    def _over(self, exchange: Exchange, scope: Any, seconds: float, first: float) -> None:
         method = exchange.method if exchange.method in METHODS else OTHER
         route = scope.get("path_template") or self._templates.of(exchange.path, method)
         key = (method, route, exchange.status or CLIENT_CLOSED)
@@ -160,7 +209,7 @@ class Observe:
         if record is None:
             labels = (method, route, str(key[2]))
             record = self._durations[key] = self._services.telemetry.bind(HTTP_REQUEST_DURATION, labels)
-        record(seconds)
+        record(first or seconds)
         self._log.write(exchange, route, seconds)
 
 

@@ -39,6 +39,7 @@ PRECONDITION_FAILED = Kind(412, "precondition-failed", "The state has changed me
 BODY_TOO_LARGE = Kind(413, "body-too-large", "The body is too large")
 QUERY_TOO_LONG = Kind(414, "query-too-long", "The query is too long")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "unsupported-media-type", "The body's media type is not taken")
+UPGRADE_REQUIRED = Kind(426, "upgrade-required", "This is a WebSocket")
 HEADERS_TOO_LARGE = Kind(431, "headers-too-large", "The headers are too large")
 INTERNAL_ERROR = Kind(INTERNAL, "internal-error", "Something went wrong")
 
@@ -72,6 +73,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 STATUS: dict[type[errors.TradeSenseError], int] = {
     errors.InvalidInput: 400,
+    errors.EventTooLarge: 413,
     errors.Unauthenticated: 401,
     errors.Denied: 403,
     errors.NotFound: 404,

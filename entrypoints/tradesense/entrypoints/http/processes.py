@@ -52,7 +52,7 @@ class ServerProcesses:
             loop=Loops.asyncio,
             http=HTTPModes.http1,
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
-            websockets=False,
+            websockets=True,
             log_level=LogLevels.warning,
             log_dictconfig=QUIET,
             workers_kill_timeout=STOP_SECONDS,

@@ -34,7 +34,12 @@ async def run(settings: Settings, *, prepare: Callable[[Services], None] = lambd
             loop.add_signal_handler(number, stop.set)
         for port, what in sorted(services.bindings.items()):
             log.info("binding", port=port, adapter=what)
-        log.info("worker ready", queued=list(services.jobs.names), periodic=_timetable(services))
+        log.info(
+            "worker ready",
+            queued=list(services.jobs.names),
+            periodic=_timetable(services),
+            events=list(services.events.subscriptions),
+        )
         await _until(stop, services)
     log.info("worker stopped")
 
@@ -46,6 +51,7 @@ def _timetable(services: Services) -> dict[str, str]:
 async def _until(stop: asyncio.Event, services: Services) -> None:
     work: dict[str, Work] = {
         "outbox": partial(services.relay.run, log_waiting),
+        "events": services.events.work,
         "queued jobs": partial(services.jobs.work, log_outcome),
         "periodic jobs": partial(periodic, services),
     }
