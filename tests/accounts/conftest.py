@@ -72,12 +72,17 @@ def person(place):
         yield person
 
 
-@pytest.fixture
-def admin(place):
+@pytest.fixture(scope="session")
+def admin_token(place):
+    """Of one login, as more than a few within a minute are too many."""
     with Talker(place.url) as talker:
         body = {"email": place.admin_email, "password": place.admin_password, "mode": "token"}
-        token = talker.post("/api/v1/auth/login", json=body).json()["access_token"]
-    with Talker(place.url, bearer=token) as talker:
+        return talker.post("/api/v1/auth/login", json=body).json()["access_token"]
+
+
+@pytest.fixture
+def admin(place, admin_token):
+    with Talker(place.url, bearer=admin_token) as talker:
         yield talker
 
 

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import contracted
+import mailserver
+import servers
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.console.identity import ConsoleMessenger
@@ -128,6 +130,36 @@ class TestConsoleMessenger(MessengerContract):
             ]
 
         return read
+
+
+class TestSmtpMessenger(MessengerContract):
+    capabilities = contracted.manifest("smtp", Messenger).capabilities
+
+    @pytest.fixture
+    def server(self):
+        with mailserver.serving() as (taken, port, _):
+            yield taken, port
+
+    @pytest.fixture
+    def adapter(self, server):
+        return lambda: _smtp(server[1])
+
+    @pytest.fixture
+    def unreachable(self):
+        return lambda: _smtp(servers.free_port())
+
+    @pytest.fixture
+    def sent(self, server):
+        return lambda _: [
+            Message(to=to, subject=mail["Subject"], text=mailserver.parts(mail)["text/plain"])
+            for recipients, mail in server[0].mails
+            for to in recipients
+        ]
+
+
+def _smtp(port):
+    settings = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "noreply@example.org"}
+    return contracted.build(contracted.manifest("smtp", Messenger), contracted.context(), **settings)
 
 
 class TestArgon2(PasswordHasherContract):

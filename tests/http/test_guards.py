@@ -33,6 +33,7 @@ PERMISSIONS = {
     "events:write-dead",
     "audit:read",
     "telemetry:read",
+    "users:export",
     "users:read",
     "users:write",
     "plugins:read",

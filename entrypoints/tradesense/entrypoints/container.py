@@ -72,7 +72,8 @@ class Platform(containers.DeclarativeContainer):
     cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
     outbox = chosen("jobs.outbox")
-    relay = Singleton(Relay, outbox=outbox, queue=queue, telemetry=telemetry)
+    lasting = Singleton(parts.queue_lasts, adapters, settings)
+    relay = Singleton(Relay, outbox=outbox, queue=queue, telemetry=telemetry, lasting=lasting)
     queueing = parts.making(queue=queue, outbox=outbox, relay=relay, transactions=transactions)
     jobs = queueing(Jobs, ids=ids, random=random, clock=clock, telemetry=telemetry)
 

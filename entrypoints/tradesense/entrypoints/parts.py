@@ -28,6 +28,7 @@ from tradesense.core.flags.ports import BucketHash, Patterns
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
+from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.chain import ChainStore
 from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.envelope import Sealer
@@ -184,6 +185,14 @@ def toolkit(adapters: Adapters) -> Toolkit:
         now=lambda: clock.now().timestamp(),
         hash32=adapters.choose(BucketHash, BUCKET_HASH, "flags.hash"),
         patterns=adapters.choose(Patterns, PATTERNS, "flags.patterns"),
+    )
+
+
+def queue_lasts(adapters: Adapters, settings: Settings) -> bool:
+    """Whether the queue keeps a job at least as well as the outbox does."""
+    lasting = Capability.PERSISTENT
+    return lasting in adapters.capabilities(JobQueue, settings.jobs.provider) or lasting not in adapters.capabilities(
+        Outbox, settings.jobs.outbox
     )
 
 

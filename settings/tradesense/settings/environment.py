@@ -16,6 +16,11 @@ COMMON = {
     "REDIS_URL": "redis.url",
     "JWT_SECRET_KEY": "identity.jose.secret",
     "SENTRY_DSN": "sentry.dsn",
+    "SMTP_HOST": "smtp.host",
+    "SMTP_PORT": "smtp.port",
+    "SMTP_USERNAME": "smtp.username",
+    "SMTP_PASSWORD": "smtp.password",
+    "SMTP_SENDER": "smtp.sender",
     "TWILIO_ACCOUNT_SID": "twilio.account_sid",
     "TWILIO_AUTH_TOKEN": "twilio.auth_token",
     "GOOGLE_CLIENT_ID": "identity.google.client_id",
@@ -46,6 +51,9 @@ IMPLIED_BY_REDIS: Mapping[str, object] = {
 }
 """What ``REDIS_URL`` means for settings that nobody set."""
 
+IMPLIED_BY_SMTP: Mapping[str, object] = {"identity.messenger": "smtp"}
+"""What ``SMTP_HOST`` means for settings that nobody set."""
+
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -65,9 +73,10 @@ def chosen(environ: Mapping[str, str]) -> tuple[str, str] | None:
 def implied(environ: Mapping[str, str]) -> Layer:
     """What follows from variables that are set, for settings that nobody set."""
     layer = Layer("environment variables", {})
-    if environ.get("REDIS_URL", "").strip():
-        for key, value in IMPLIED_BY_REDIS.items():
-            layer.put(key, Value(value, variable("REDIS_URL")))
+    for name, settings in (("REDIS_URL", IMPLIED_BY_REDIS), ("SMTP_HOST", IMPLIED_BY_SMTP)):
+        if environ.get(name, "").strip():
+            for key, value in settings.items():
+                layer.put(key, Value(value, variable(name)))
     return layer
 
 

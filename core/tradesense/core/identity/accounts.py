@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from tradesense.core.ambient import Clock, Ids
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import EmailTaken, InvalidInput
+from tradesense.core.errors import Conflict, EmailTaken, InvalidInput
 from tradesense.core.identity import emails
+from tradesense.core.identity.exports import Export, export
 from tradesense.core.identity.mailing import Mailing
 from tradesense.core.identity.mails import Occasion
 from tradesense.core.identity.models import ADMIN, USER, User
@@ -149,11 +150,12 @@ class Accounts:
         """Disable an account, end its sessions and void its links. One that is disabled stays so.
 
         :raises UserNotFound: there is no such account.
-        :raises Conflict: it was changed meanwhile.
+        :raises Conflict: it was changed meanwhile, or it is the last administrator's.
         """
         user = await self._store.users.get(user_id)
         if user.disabled:
             return user
+        await self._keep_one_administrator(user)
         event = Event("identity.disable", user.id, actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
             await self._store.actions.drop(user.id)
@@ -178,12 +180,36 @@ class Accounts:
         """Delete an account with its sessions and links. The audit trail keeps what was done under its id.
 
         :raises UserNotFound: there is no such account.
+        :raises Conflict: it is the last administrator's.
         """
         user = await self._store.users.get(user_id)
+        await self._keep_one_administrator(user)
         event = Event("identity.remove", user.id, actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
             await self._store.users.remove(user.id)
             await self._mailing.to_address(Occasion.ACCOUNT_DELETED, user, user.email)
+
+    async def export(self, user_id: str) -> Export:
+        """Everything that is kept about the owner of an account.
+
+        :raises UserNotFound: there is no such account.
+        :raises AuditUnavailable: the trail cannot be read.
+        """
+        user = await self._store.users.get(user_id)
+        return await export(user, trail=self._trail, now=self._clock.now())
+
+    async def _keep_one_administrator(self, user: User) -> None:
+        """Go on only if somebody else can administer the platform once ``user`` cannot."""
+        if ADMIN not in user.roles or user.disabled:
+            return
+        cursor: str | None = None
+        while True:
+            page = await self._store.users.list(role=ADMIN, cursor=cursor, limit=MAX_PAGE)
+            if any(other.id != user.id and not other.disabled for other in page.items):
+                return
+            cursor = page.cursor
+            if cursor is None:
+                raise Conflict("this is the last administrator", mend="make another one first")
 
     def _new(self, email: str, hashed: Secret, roles: tuple[str, ...], *, verified: bool, locale: str = "") -> User:
         return User(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -35,11 +36,15 @@ class Relay:
 
     A job is handed on at least once, under its key, or under its id where it has none: a queue that knows keys
     (``DEDUPLICATION``) takes it once.
+
+    A queue that does not outlive the process loses what it holds when the process is killed. Before such a one a job
+    stays in the outbox, held, until a handler is done with it: whoever comes after the killed process takes it again.
     """
 
-    def __init__(self, *, outbox: Outbox, queue: JobQueue, telemetry: Telemetry) -> None:
+    def __init__(self, *, outbox: Outbox, queue: JobQueue, telemetry: Telemetry, lasting: bool = True) -> None:
         self._outbox = outbox
         self._queue = queue
+        self._lasting = lasting
         self._taken = telemetry.bind(JOBS_RELAYED, ("taken",))
         self._known = telemetry.bind(JOBS_RELAYED, ("known",))
         self._woken = asyncio.Event()
@@ -81,29 +86,36 @@ class Relay:
         :raises JobQueueUnavailable: the outbox or the queue did not answer. What was not handed on was given back.
         """
         jobs = await self._outbox.take(BATCH, HOLD_SECONDS)
-        handed: list[str] = []
+        over: dict[str, bool] = {}
         try:
             for job in jobs:
-                await self._hand_on(job, tell)
-                handed.append(job.id)
+                over[job.id] = await self._hand_on(job, tell)
         finally:
             if jobs:
-                await self._settle(jobs, handed)
+                await self._settle(jobs, over)
         return len(jobs)
 
-    async def _hand_on(self, job: Job, tell: Tell) -> None:
+    async def finished(self, job: Job) -> None:
+        """A handler is done with the job, or it failed in every attempt."""
+        if not self._lasting:
+            with suppress(JobQueueUnavailable):  # then it is taken once more, and the queue knows its key
+                await self._outbox.done([job.id])
+
+    async def _hand_on(self, job: Job, tell: Tell) -> bool:
+        """Whether the outbox may forget the job."""
         try:
             taken = await self._queue.enqueue(job if job.key else replace(job, key=job.id))
         except InvalidInput as error:
             tell(error)  # it would be refused for ever, and hold up those behind it
-            return
+            return True
         (self._taken if taken else self._known)(1)
+        return self._lasting
 
-    async def _settle(self, jobs: Sequence[Job], handed: list[str]) -> None:
-        if handed:
-            await self._outbox.done(handed)
-        if len(handed) < len(jobs):
-            await self._outbox.give_back([job.id for job in jobs[len(handed) :]])
+    async def _settle(self, jobs: Sequence[Job], over: dict[str, bool]) -> None:
+        if done := [job_id for job_id, forget in over.items() if forget]:
+            await self._outbox.done(done)
+        if len(over) < len(jobs):
+            await self._outbox.give_back([job.id for job in jobs[len(over) :]])
 
     async def _rest(self) -> None:
         try:

@@ -10,7 +10,7 @@ import msgspec
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.errors import ConfigurationError, UnknownJob
 from tradesense.core.jobs import cron
-from tradesense.core.jobs.models import Job
+from tradesense.core.jobs.models import MAX_ATTEMPTS, Job
 from tradesense.core.jobs.ports import JobHandler, JobQueue, Outbox
 from tradesense.core.jobs.relay import Relay
 from tradesense.core.telemetry.cause import CAUSE
@@ -151,7 +151,11 @@ class Jobs:
             failure = ""
         except Exception as error:
             failure = type(error).__name__
+            if job.attempt >= MAX_ATTEMPTS:
+                await self._relay.finished(job)
             raise
+        else:
+            await self._relay.finished(job)
         finally:
             outcome = Outcome(job=job, seconds=self._clock.monotonic() - began, error=failure)
             self._telemetry.bind(JOB_DURATION, (job.name, outcome.word))(outcome.seconds)

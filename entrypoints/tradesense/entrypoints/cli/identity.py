@@ -15,6 +15,7 @@ from tradesense.entrypoints.cli.output import output_option, say, show_one, show
 from tradesense.entrypoints.cli.session import loaded, operator, pages, work
 
 if TYPE_CHECKING:
+    from tradesense.core.identity.exports import Export
     from tradesense.core.identity.models import Session, User
     from tradesense.core.identity.rules import Decision
     from tradesense.entrypoints.services import Services
@@ -102,6 +103,70 @@ def list_(role: str, output: str) -> None:
         for user in work(read)
     ]
     show_rows(rows, ["id", "email", "roles", "disabled", "created_at"], output)
+
+
+@users.command()
+@click.argument("email")
+@output_option
+def show(email: str, output: str) -> None:
+    """Print one account."""
+
+    async def read(services: Services) -> User:
+        return await services.accounts.named(email)
+
+    user = work(read)
+    row = {
+        "id": user.id,
+        "email": user.email,
+        "verified": user.verified,
+        "name": user.name,
+        "locale": user.locale,
+        "roles": user.roles,
+        "disabled": user.disabled,
+        "created_at": user.created_at,
+    }
+    show_one(row, output)
+
+
+@users.command()
+@click.argument("email")
+def enable(email: str) -> None:
+    """Let a disabled account log in again."""
+
+    async def begin(services: Services) -> User:
+        user = await services.accounts.named(email)
+        return await services.accounts.enable(user.id, actor=operator())
+
+    say(f"{work(begin).email} is enabled")
+
+
+@users.command()
+@click.argument("email")
+def export(email: str) -> None:
+    """Print all that is kept about the owner of an account, as JSON."""
+
+    async def read(services: Services) -> Export:
+        return await services.accounts.export((await services.accounts.named(email)).id)
+
+    import msgspec  # noqa: PLC0415  # `--help` need not pay for it
+
+    click.echo(msgspec.json.format(msgspec.json.encode(work(read))).decode())
+
+
+@users.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(email: str, *, yes: bool) -> None:
+    """Delete an account with all that belongs to it. It cannot be undone."""
+    if not yes:
+        click.confirm(f"delete {email}?", abort=True, err=True)
+
+    async def end(services: Services) -> User:
+        user = await services.accounts.named(email)
+        await services.accounts.remove(user.id, actor=operator())
+        return user
+
+    say(f"{work(end).email} is deleted")
 
 
 @users.command()

@@ -8,6 +8,8 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from tradesense.entrypoints.http import (
+    account,
+    accounts,
     apikeys,
     audit,
     cache,
@@ -105,6 +107,8 @@ def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
         *devices.ROUTES,
         *apikeys.ROUTES,
         *roles.ROUTES,
+        *account.ROUTES,
+        *accounts.ROUTES,
         *users.ROUTES,
         *secrets.ROUTES,
         *flags.ROUTES,
