@@ -18,6 +18,7 @@ import contracted
 import mailserver
 import servers
 import sqldatabases
+from rangeserver import ranges
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.console.identity import ConsoleMessenger
 from tradesense.core.capabilities import Capability
@@ -107,6 +108,32 @@ class TestNullBreached(BreachedPasswordsContract):
     @pytest.mark.xfail(reason="it knows no password at all")
     async def test_concurrent_passwords_are_not_mixed_up(self, adapter, known):
         await super().test_concurrent_passwords_are_not_mixed_up(adapter, known)
+
+
+class TestCommonPasswords(BreachedPasswordsContract):
+    capabilities = contracted.manifest("common", BreachedPasswords).capabilities
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("common", BreachedPasswords), contracted.context())
+
+
+class TestHibp(BreachedPasswordsContract):
+    capabilities = contracted.manifest("hibp", BreachedPasswords).capabilities
+
+    @pytest.fixture
+    async def adapter(self):
+        async with ranges() as (_, url):
+            yield lambda: _hibp(url)
+
+    @pytest.fixture
+    def unreachable(self):
+        return lambda: _hibp(f"http://127.0.0.1:{servers.free_port()}/range")
+
+
+def _hibp(url):
+    platform, manifest = contracted.context(), contracted.manifest("hibp", BreachedPasswords)
+    return contracted.build(manifest, platform, url=url, timeout=20.0)
 
 
 class TestConsoleMessenger(MessengerContract):

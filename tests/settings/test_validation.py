@@ -59,7 +59,11 @@ refresh = 0
         ),
         "http.prot": ("there is no such setting", "tradesense.local.toml:5", "did you mean port or host?"),
         "identity.provider": ("no plugin offers IdentityStore 'sqll'", "tradesense.local.toml:7", "use one of sql"),
-        "identity.policy.password_min": ("expected int, got float", "tradesense.local.toml:9", "give a whole number"),
+        "identity.policy.password_min": (
+            "expected int, got float",
+            "tradesense.local.toml:9",
+            "give a whole number, at least 8 and at most 64",
+        ),
         "telemetry.log_level": (
             "invalid enum value 'loud'",
             "tradesense.local.toml:11",
@@ -239,3 +243,30 @@ def test_a_limit_may_come_from_variables_alone(tmp_path):
 def test_a_number_is_finite(wrong, value: str):
     found = wrong(None, "", TRADESENSE_IDENTITY__POLICY__LOGIN_WINDOW=value)
     assert list(found) == ["identity.policy.login_window"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOGIN_WINDOW", "nan"),
+        ("LOGIN_WINDOW", "inf"),
+        ("LOGIN_WINDOW", "-1"),
+        ("LOGIN_WINDOW", "0"),
+        ("PASSWORD_MIN", "0"),
+        ("PASSWORD_MIN", "-8"),
+        ("PASSWORD_MAX", "10"),
+        ("LOGIN_ATTEMPTS", "0"),
+        ("SESSION_IDLE", "-1"),
+        ("SESSION_ABSOLUTE", "0"),
+        ("ACCESS_TTL", "86400"),
+        ("RESET_TTL", "0"),
+        ("MAILS_WINDOW", "-inf"),
+        ("REFRESH_GRACE", "1e400"),
+    ],
+)
+def test_R55_a_policy_that_would_be_none_is_refused_by_name(tmp_path, name, value):
+    with pytest.raises(SettingsInvalid) as caught:
+        load({"ENVIRONMENT": "testing", f"TRADESENSE_IDENTITY__POLICY__{name}": value}, directory=tmp_path)
+    (problem,) = [problem for problem in caught.value.problems if problem.level == "error"]
+    assert problem.key == f"identity.policy.{name.lower()}"
+    assert problem.mend.startswith("give a ")

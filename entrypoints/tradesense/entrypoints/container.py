@@ -23,6 +23,7 @@ from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.actions import Actions
 from tradesense.core.identity.addresses import Addresses
 from tradesense.core.identity.apikeys import ApiKeys
+from tradesense.core.identity.attempts import Attempts
 from tradesense.core.identity.credentials import Credentials
 from tradesense.core.identity.devices import Devices
 from tradesense.core.identity.introspection import Introspection
@@ -110,8 +111,10 @@ class Platform(containers.DeclarativeContainer):
     accounts = writing(Accounts, passwords=passwords, mailing=mailing, clock=clock, ids=ids, roles=roles)
     tokens = identity(Tokens, signer=signer, random=random)
     anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
+    browsers = Singleton(parts.known_browsers, adapters, settings)
+    attempts = Singleton(Attempts, throttle=throttle, browsers=browsers, policy=policy)
     sessions = identity(
-        Sessions, hasher=hasher, recognition=recognition, throttle=throttle, telemetry=telemetry, random=random
+        Sessions, hasher=hasher, recognition=recognition, attempts=attempts, telemetry=telemetry, random=random
     )
     proving = parts.making(store=store, trail=trail, joined=ours, actions=actions, mailing=mailing, policy=policy)
     credentials = proving(Credentials, passwords=passwords, sessions=sessions, throttle=throttle)

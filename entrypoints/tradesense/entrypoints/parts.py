@@ -26,6 +26,7 @@ from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError, SecretNotFound
 from tradesense.core.flags.ports import BucketHash, Patterns
 from tradesense.core.flags.toolkit import Toolkit
+from tradesense.core.identity.browsers import KnownBrowsers
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
 from tradesense.core.jobs.ports import JobQueue, Outbox
@@ -113,6 +114,16 @@ def audit_trail(adapters: Adapters, *, log: AuditLog, chain: AuditChain, transac
     trail = AuditTrail(log=log, chain=chain, transactions=transactions)
     adapters.context.watch(TrailHealth(trail))
     return trail
+
+
+def known_browsers(adapters: Adapters, settings: Settings) -> KnownBrowsers:
+    """The browsers in which accounts have logged in; their key is derived from the one of the CSRF tokens."""
+    return KnownBrowsers(
+        key=key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random),
+        clock=adapters.clock,
+        random=adapters.random,
+        ttl=settings.identity.policy.browser_ttl,
+    )
 
 
 def mails(settings: Settings) -> Mails:

@@ -20,6 +20,7 @@ from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.actions import Actions
 from tradesense.core.identity.addresses import Addresses
 from tradesense.core.identity.apikeys import ApiKeys
+from tradesense.core.identity.browsers import KnownBrowsers
 from tradesense.core.identity.credentials import Credentials
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.devices import Devices
@@ -58,6 +59,7 @@ class Services:
     actions: Actions
     addresses: Addresses
     credentials: Credentials
+    browsers: KnownBrowsers
     sessions: Sessions
     recognition: Recognition
     devices: Devices

@@ -19,6 +19,6 @@ def tradesense_adapters() -> Iterable[Adapter]:
             factory="tradesense.adapters.argon2.identity:hasher",
             summary="argon2id in a bounded pool of threads",
             settings=Argon2Settings,
-            requires=(Requirement("argon2", "argon2-cffi", "server"),),
+            requires=(Requirement("argon2", "argon2-cffi", "server"), Requirement("bcrypt", "bcrypt", "server")),
         ),
     )

@@ -12,6 +12,7 @@ import argon2
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import error_to_str
 
+from tradesense.adapters.argon2._imported import verifier
 from tradesense.adapters.argon2.settings import Argon2Settings
 from tradesense.core.errors import AdapterClosed, LimitExceeded, Unavailable
 from tradesense.core.identity.ports import PasswordHasher
@@ -24,6 +25,9 @@ RETRY_SECONDS = 1.0
 _MEMORY_ALLOCATION_ERROR, _THREAD_FAIL = -22, -33  # in the C library's argon2.h
 _TOO_COSTLY = {error_to_str(code) for code in (_MEMORY_ALLOCATION_ERROR, _THREAD_FAIL)}
 """What the library says when the machine is at its end; everything else is the hash's fault."""
+
+MOST_MEMORY, MOST_PASSES, MOST_LANES = 262_144, 16, 16
+"""KiB, passes and lanes of a hash that another system made."""
 
 T = TypeVar("T")
 
@@ -53,6 +57,11 @@ class Argon2Hasher:
         executor, self._executor = self._executor, None
         if executor is not None:
             await asyncio.to_thread(executor.shutdown)
+
+    def readable(self, hashed: Secret) -> bool:
+        """See :meth:`PasswordHasher.readable`."""
+        text = _text(hashed)
+        return text is not None and (verifier(text) is not None or self._affordable(text))
 
     async def hash(self, password: Secret) -> Secret:
         """See :meth:`PasswordHasher.hash`.
@@ -88,6 +97,10 @@ class Argon2Hasher:
         text = _text(hashed)
         if text is None:
             return False
+        if (verify := verifier(text)) is not None:
+            return verify(password.reveal_bytes())
+        if not self._affordable(text):
+            return False
         try:
             return self._hasher.verify(text, password.reveal_bytes())
         except (VerifyMismatchError, InvalidHashError):
@@ -96,6 +109,19 @@ class Argon2Hasher:
             if str(error) not in _TOO_COSTLY:
                 return False
             raise Unavailable("the password cannot be checked now", origin="argon2", mend="see the memory") from error
+
+    def _affordable(self, text: str) -> bool:
+        """Whether checking a hash costs no more than a multiple of what ours do: it may be another system's."""
+        try:
+            found = argon2.extract_parameters(text)
+        except InvalidHashError:
+            return False
+        ours = self._settings
+        return (
+            found.memory_cost <= max(MOST_MEMORY, ours.memory_cost)
+            and found.time_cost <= max(MOST_PASSES, ours.time_cost)
+            and found.parallelism <= max(MOST_LANES, ours.parallelism)
+        )
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._executor is None:

@@ -93,6 +93,26 @@ class Accounts:
             await self._store.users.add(user)
         return user
 
+    async def adopt(
+        self, email: str, hashed: Secret, *, verified: bool, actor: Actor, correlation_id: str = ""
+    ) -> User:
+        """Take over an account of another system, with the hash of its password, which the first login replaces.
+
+        :raises InvalidEmail: the address cannot be an account's.
+        :raises InvalidInput: passwords cannot be checked against the hash, or checking would cost too much.
+        :raises EmailTaken: the address has an account.
+        """
+        if not self._passwords.readable(hashed):
+            raise InvalidInput(
+                "the hash is of no form that is known, or costs too much to check",
+                mend="use argon2id, bcrypt, or scrypt or PBKDF2 as a PHC string",
+            )
+        user = self._new(emails.normalise(email), hashed, (USER,), verified=verified)
+        event = Event("identity.adopt", user.id, actor, correlation_id)
+        async with self._trail.change(event, joined=self._joined):
+            await self._store.users.add(user)
+        return user
+
     async def get(self, user_id: str) -> User:
         """The account.
 

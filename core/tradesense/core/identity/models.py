@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tradesense.core.identity.permissions import Permission
 from tradesense.core.identity.rules import Proof, Role, Rules
@@ -164,6 +166,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str = ""
     user_agent: str = ""
+    browser: str = ""
+    """The cookie by which a browser is known; see :mod:`tradesense.core.identity.browsers`."""
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,38 +220,44 @@ class ExternalIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of accounts and sessions; the defaults are SECURITY R02, R14 and R17."""
 
-    password_min: int = 15
+    password_min: Annotated[int, Meta(ge=8, le=64)] = 15
     """Code points. NIST SP 800-63B-4 asks for 15 where the password is the only factor."""
-    password_max: int = 256
+    password_max: Annotated[int, Meta(ge=64, le=1024)] = 256
     """Code points."""
-    session_idle: int = 3600
+    session_idle: Annotated[int, Meta(ge=1, le=2_592_000)] = 3600
     """Seconds without a request."""
-    session_absolute: int = 86_400
+    session_absolute: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
     """Seconds after the login."""
-    access_ttl: int = 600
+    access_ttl: Annotated[int, Meta(ge=1, le=900)] = 600
     """Seconds."""
-    refresh_ttl: int = 2_592_000
+    refresh_ttl: Annotated[int, Meta(ge=1, le=31_536_000)] = 2_592_000
     """Seconds."""
-    verify_ttl: int = 86_400
+    verify_ttl: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
     """Seconds in which an address can be verified by the link that was sent to it."""
-    reset_ttl: int = 1_800
+    reset_ttl: Annotated[int, Meta(ge=1, le=86_400)] = 1_800
     """Seconds in which a password can be reset by the link that was sent."""
-    change_email_ttl: int = 3_600
+    change_email_ttl: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
     """Seconds in which a change of address can be confirmed by the links that were sent."""
     verified_only: bool = False
     """Whether only who has verified the address may log in. Else signing up and logging in tells a stranger whether an
     address had an account."""
-    mails_per_account: int = 5
+    mails_per_account: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
     """Links that may be asked for by one address within ``mails_window``."""
-    mails_window: float = 3_600.0
+    mails_window: Annotated[float, Meta(ge=0.1, le=2_678_400)] = 3_600.0
     """Seconds."""
-    refresh_grace: float = 10.0
+    refresh_grace: Annotated[float, Meta(ge=0, le=60)] = 10.0
     """Seconds in which a refresh token that is sent twice brings the same successor; after that it ends the session."""
-    api_key_ttl: int = 31_536_000
+    api_key_ttl: Annotated[int, Meta(ge=1, le=315_360_000)] = 31_536_000
     """Seconds that an API key lives at most."""
-    login_attempts: int = 5
+    login_attempts: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
     """Attempts per account within ``login_window``."""
-    login_attempts_per_address: int = 60
-    """Attempts per network address within ``login_window``."""
-    login_window: float = 60.0
+    login_attempts_per_address: Annotated[int, Meta(ge=1, le=10_000_000)] = 60
+    """Attempts per block of network addresses, /24 of IPv4 and /48 of IPv6, within ``login_window``."""
+    login_attempts_per_day: Annotated[int, Meta(ge=1, le=10_000_000)] = 100
+    """Attempts per account within a day."""
+    login_attempts_in_all: Annotated[int, Meta(ge=1, le=100_000_000)] = 6_000
+    """Attempts of everybody together within ``login_window``."""
+    browser_ttl: Annotated[int, Meta(ge=1, le=31_536_000)] = 2_592_000
+    """Seconds for which a browser in which an account has logged in is not slowed down by attempts from elsewhere."""
+    login_window: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
     """Seconds."""

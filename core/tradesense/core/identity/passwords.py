@@ -53,6 +53,10 @@ class Passwords:
         await check(secret, email=email, policy=self._policy, breached=self._breached)
         return await self._hasher.hash(secret)
 
+    def readable(self, hashed: Secret) -> bool:
+        """Whether a password can be checked against this hash, which another system may have made."""
+        return self._hasher.readable(hashed)
+
     async def fits(self, hashed: Secret, password: Secret) -> bool:
         """Whether the password made the hash.
 

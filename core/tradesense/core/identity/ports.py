@@ -81,6 +81,10 @@ class PasswordHasher(Protocol):
         """
         ...
 
+    def readable(self, hashed: Secret) -> bool:
+        """Whether ``hashed`` is of a form, and of a cost, that :meth:`verify` works with: ours, or another system's."""
+        ...
+
     def outdated(self, hashed: Secret) -> bool:
         """Whether ``hashed`` was made with weaker parameters than today's, or cannot be read."""
         ...

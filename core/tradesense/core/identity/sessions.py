@@ -10,8 +10,6 @@ from msgspec.structs import replace
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.audit.models import WORKER, Actor, Outcome
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.cache.limits import Throttle
-from tradesense.core.cache.models import Limit
 from tradesense.core.errors import (
     Conflict,
     CredentialsRefused,
@@ -20,6 +18,7 @@ from tradesense.core.errors import (
     SessionEnded,
 )
 from tradesense.core.identity import emails, passwords
+from tradesense.core.identity.attempts import Attempts
 from tradesense.core.identity.models import (
     Client,
     IdentityPolicy,
@@ -45,7 +44,7 @@ class Sessions:
         store: IdentityStore,
         hasher: PasswordHasher,
         recognition: Recognition,
-        throttle: Throttle,
+        attempts: Attempts,
         trail: AuditTrail,
         telemetry: Telemetry,
         clock: Clock,
@@ -57,7 +56,7 @@ class Sessions:
         self._store = store
         self._hasher = hasher
         self._recognition = recognition
-        self._throttle = throttle
+        self._attempts = attempts
         self._trail = trail
         self._telemetry = telemetry
         self._clock = clock
@@ -92,7 +91,7 @@ class Sessions:
             key = ""
         event = Event("identity.login", "", actor, correlation_id)
         try:
-            await self._count(key or email, client.address)
+            await self._attempts.count(key or email, client)
             user = await self._proved(key, secret)
         except (CredentialsRefused, LimitExceeded) as error:
             event.detail["reason"] = error.code
@@ -151,7 +150,7 @@ class Sessions:
         event = Event("identity.step-up", principal.user_id, actor, correlation_id)
         try:
             key = (await self._store.users.get(principal.user_id)).email_key
-            await self._count(key, client.address)
+            await self._attempts.count(key, client)
             user = await self._proved(key, secret)
         except (CredentialsRefused, LimitExceeded) as error:
             event.detail["reason"] = error.code
@@ -212,18 +211,6 @@ class Sessions:
             event.detail["removed"] = str(removed)
             event.unchanged = removed == 0
         return removed
-
-    async def _count(self, account: str, address: str) -> None:
-        policy = self._policy
-        await self._throttle.attempt(
-            account.strip().casefold(),
-            Limit(name="login-account", count=policy.login_attempts, period=policy.login_window),
-        )
-        if address:
-            await self._throttle.attempt(
-                address,
-                Limit(name="login-address", count=policy.login_attempts_per_address, period=policy.login_window),
-            )
 
     async def _proved(self, key: str, password: Secret) -> User:
         user = await self._store.users.by_email(key) if key else None

@@ -29,6 +29,12 @@ def no_visit(exchange: Exchange) -> Cookie:
     return _cookie(exchange, exchange.site.cookies.visit, "", 0)
 
 
+def known_browser(exchange: Exchange, email_key: str) -> Cookie:
+    """What tells, in later logins, that the account has logged in in this browser before."""
+    browsers = exchange.services.browsers
+    return _cookie(exchange, exchange.site.cookies.browser, browsers.issue(email_key).reveal(), browsers.ttl)
+
+
 def _cookie(exchange: Exchange, name: str, value: str, max_age: int | None) -> Cookie:
     return Cookie(
         key=name,

@@ -14,6 +14,7 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from tradesense.core.cache.models import Limit
+from tradesense.core.identity.attempts import block
 from tradesense.core.identity.models import Via
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
@@ -149,7 +150,7 @@ async def confirm_email(data: JSONBody[LinkBody]) -> Confirmed:
 async def _count_address(here: Exchange) -> None:
     policy = here.services.settings.identity.policy
     limit = Limit(name="mails-address", count=policy.login_attempts_per_address, period=policy.login_window)
-    await here.services.throttle.attempt(here.address or "unknown", limit)
+    await here.services.throttle.attempt(block(here.address) or "unknown", limit)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (

@@ -78,7 +78,11 @@ class Exchange:
     @property
     def client(self) -> Client:
         """Where a login comes from."""
-        return Client(address=self.address, user_agent=self.headers.get(b"user-agent", b"").decode("latin-1"))
+        return Client(
+            address=self.address,
+            user_agent=self.headers.get(b"user-agent", b"").decode("latin-1"),
+            browser=self.cookie(self.site.cookies.browser),
+        )
 
     @property
     def actor(self) -> Actor:

@@ -10,9 +10,11 @@ from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from tradesense.core.cache.models import Limit
 from tradesense.core.errors import SessionEnded
+from tradesense.core.identity.attempts import block
 from tradesense.core.identity.models import Login, TokenPair, User
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http import cookies, csrf
@@ -115,7 +117,7 @@ async def register(data: JSONBody[Registration]) -> Accepted:
     await csrf.check_before_login(here)
     policy = here.services.settings.identity.policy
     limit = Limit(name="register-address", count=policy.login_attempts_per_address, period=policy.login_window)
-    await here.services.throttle.attempt(here.address or "unknown", limit)
+    await here.services.throttle.attempt(block(here.address) or "unknown", limit)
     await here.services.accounts.register(
         data.email,
         data.password,
@@ -142,7 +144,7 @@ async def login(data: JSONBody[LoginBody]) -> Response[LoginAnswer]:
     done = await here.services.sessions.login(
         data.email,
         data.password,
-        client=here.client,
+        client=here.client if by_cookie else replace(here.client, browser=""),
         actor=here.actor,
         correlation_id=here.correlation_id,
         tokens=None if by_cookie else here.services.tokens,
@@ -157,7 +159,8 @@ def logged_in(here: Exchange, done: Login) -> Response[LoginAnswer]:
     if done.pair is not None:
         return Response(by_token(done, done.pair))
     answer = LoginAnswer(user=view(done.user), csrf_token=here.services.csrf.issue(done.session.id))
-    return Response(answer, cookies=[cookies.session(here, done.token), cookies.no_visit(here)])
+    known = cookies.known_browser(here, done.user.email_key)
+    return Response(answer, cookies=[cookies.session(here, done.token), cookies.no_visit(here), known])
 
 
 def by_token(done: Login, pair: TokenPair) -> LoginAnswer:

@@ -20,6 +20,7 @@ class CookieNames(NamedTuple):
 
     session: str
     visit: str
+    browser: str
     secure: bool
 
 
@@ -78,8 +79,8 @@ class Site:
 
 def _cookie_names(*, plain: bool) -> CookieNames:
     if plain:
-        return CookieNames("session", "visit", secure=False)
-    return CookieNames("__Host-session", "__Host-visit", secure=True)
+        return CookieNames("session", "visit", "browser", secure=False)
+    return CookieNames("__Host-session", "__Host-visit", "__Host-browser", secure=True)
 
 
 def _host_name(header: bytes) -> str:

@@ -74,6 +74,13 @@ class PasswordHasherContract(Contract):
                 assert hasher.outdated(Secret(text)) is True, repr(text)
             assert await hasher.verify(Secret(b"\xff\xfe"), Secret(PASSWORD)) is False
             assert hasher.outdated(Secret(b"\xff\xfe")) is True
+            assert hasher.readable(Secret(b"\xff\xfe")) is False
+
+    async def test_a_hash_of_its_own_is_readable_and_garbage_is_not(self, adapter: Make[PasswordHasher]) -> None:
+        async with opened(adapter()) as hasher:
+            assert hasher.readable(await hasher.hash(Secret(PASSWORD))) is True
+            for text in ("", "garbage", "$", "$argon2id$v=19$m=47104,t=1,p=1$", "\x00\x00", "hé🦄"):
+                assert hasher.readable(Secret(text)) is False, repr(text)
 
     async def test_a_new_hash_is_not_outdated_and_a_weaker_one_is(self, adapter: Make[PasswordHasher]) -> None:
         async with opened(adapter()) as hasher:
