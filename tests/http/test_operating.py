@@ -74,7 +74,7 @@ def test_openapi_names_every_route_its_guard_and_no_secret(anyone):
     assert answer.headers["content-type"].startswith("application/")
     document = answer.json()
     assert document["openapi"].startswith("3.1")
-    assert set(document["components"]["securitySchemes"]) == {"session", "bearer", "csrf"}
+    assert set(document["components"]["securitySchemes"]) == {"session", "bearer", "api-key", "csrf"}
     for path, item in document["paths"].items():
         for method, operation in item.items():
             assert "description" in operation, (path, method)
@@ -86,7 +86,7 @@ def test_openapi_names_every_route_its_guard_and_no_secret(anyone):
     schemas = document["components"]["schemas"]
     assert schemas["LoginBody"]["properties"]["password"] == {"type": "string", "format": "password"}
     assert "example" not in str(schemas["NewValue"])
-    assert set(document["paths"]["/api/v1/secrets/{path}"]) == {"get", "put", "delete"}
+    assert {"get", "put", "delete"} <= set(document["paths"]["/api/v1/secrets/{path}"])
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,18 @@ async def test_a_dependency_that_is_away_is_503_and_its_address_is_not_told(serv
     assert answer.status == 503
     assert b"10.0.0.9" not in answer.body
     assert "retry-after" in answer.headers
+
+
+def test_openapi_says_what_is_refused_and_how(anyone):
+    document = anyone.get("/schema/openapi.json").json()
+    assert document["components"]["schemas"]["LoginBody"]["additionalProperties"] is False
+    put = document["paths"]["/api/v1/secrets/{path}"]["put"]["responses"]
+    assert {"200", "400", "401", "403", "404", "409", "413", "415", "429", "503"} <= put.keys()
+    assert put["409"]["content"].keys() == {"application/problem+json"}
+    assert "content" not in document["paths"]["/api/v1/auth/logout"]["post"]["responses"]["204"]
+
+
+def test_options_names_every_method_of_a_path(anyone):
+    answer = anyone.request("OPTIONS", "/api/v1/secrets/a/b")
+    assert answer.status_code == 204
+    assert {"DELETE", "GET", "OPTIONS", "PUT"} <= set(answer.headers["allow"].split(", "))

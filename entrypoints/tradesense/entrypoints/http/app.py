@@ -31,7 +31,7 @@ from tradesense.entrypoints.http import (
 )
 from tradesense.entrypoints.http.access import AccessLog
 from tradesense.entrypoints.http.answers import JsonAnswer
-from tradesense.entrypoints.http.codec import Routes, SecretSchema, StrictRequest, as_it_is, is_secret
+from tradesense.entrypoints.http.codec import Routes, SecretSchema, StrictRequest, StrictSchema, as_it_is, is_secret
 from tradesense.entrypoints.http.deadline import Deadline
 from tradesense.entrypoints.http.front import Front
 from tradesense.entrypoints.http.guards import authorize, inventory
@@ -88,7 +88,7 @@ def create_routes(settings: Settings, site: Site) -> Litestar:
         response_class=JsonAnswer,
         type_decoders=[(is_secret, as_it_is)],
         openapi_config=openapi.config(site),
-        plugins=[SecretSchema()],
+        plugins=[SecretSchema(), StrictSchema()],
         logging_config=None,
         request_max_body_size=None,
         debug=False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Request
+from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.plugins import OpenAPISchemaPlugin, PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
@@ -76,6 +77,17 @@ def as_it_is(_kind: Any, value: Any) -> Any:
 
 _PASSWORD: Any = "password"  # noqa: S105  # the name of a format
 """OpenAPI's name for a field that is not shown; Litestar's enumeration lacks it."""
+
+
+class StrictSchema(StructSchemaPlugin):
+    """How OpenAPI speaks of Structs: one that takes no unknown fields says so."""
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """The Struct's schema."""
+        schema = super().to_openapi_schema(field_definition, schema_creator)
+        if field_definition.type_.__struct_config__.forbid_unknown_fields:
+            schema.additional_properties = False
+        return schema
 
 
 class SecretSchema(OpenAPISchemaPlugin):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
@@ -60,7 +61,15 @@ class History(Struct, frozen=True, kw_only=True):
     items: tuple[SettingView, ...]
 
 
-@get("/api/v1/config", opt=public(), tags=["config"])
+@get(
+    "/api/v1/config",
+    opt=public(),
+    tags=["config"],
+    responses={
+        200: ResponseSpec(dict[str, Any], description="Every public setting.", generate_examples=False),
+        304: ResponseSpec(None, description="Nothing has changed."),
+    },
+)
 async def public_config() -> Response[bytes]:
     """Key and value of every public setting. Ask again with `If-None-Match`."""
     here = current()

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
@@ -86,6 +87,10 @@ def malformed(request: Request[Any, Any, Any], refusal: Refused) -> Response[Any
     status_code=200,
     tags=["ofrep"],
     exception_handlers={Refused: malformed},
+    responses={
+        BAD_REQUEST: ResponseSpec(EvaluationFailure, description="Why there is no value.", generate_examples=False),
+        NOT_FOUND: ResponseSpec(EvaluationFailure, description="There is no such flag.", generate_examples=False),
+    },
 )
 async def evaluate(
     key: FromPath[str], data: JSONBody[EvaluationRequest]

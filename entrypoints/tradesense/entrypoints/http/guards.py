@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import msgspec
 import structlog
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
@@ -33,6 +33,8 @@ log = structlog.stdlib.get_logger("tradesense.http")
 
 OPT = "guard"
 """The name under which a handler's guard lies in its ``opt``."""
+
+NO_CONTENT = 204
 
 PUBLIC = "public"
 AUTHENTICATED = "authenticated"
@@ -139,8 +141,10 @@ def _answers_options_alone(handler: HTTPRouteHandler) -> bool:
     return handler.http_methods == {"OPTIONS"} and not handler.opt
 
 
-async def authorize(request: Request[Any, Any, Any]) -> None:
+async def authorize(request: Request[Any, Any, Any]) -> Response[None] | None:
     """Run before every handler.
+
+    Of OPTIONS it is the answer as well: Litestar's own forgets the methods that were added to the path later.
 
     :raises Unauthenticated: the route needs a caller, and there is none.
     :raises PermissionDenied: the caller may not.
@@ -152,7 +156,7 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     declared = handler.opt.get(OPT)
     if not isinstance(declared, Guard):
         if _answers_options_alone(handler):
-            return
+            return _allowed(request)
         raise PermissionDenied("the route declares no guard")
     exchange = current()
     before, after = limits.of(request)
@@ -161,7 +165,7 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     if declared.need == PUBLIC:
         if after:
             await limits.count(exchange, after)
-        return
+        return None
     principal = exchange.principal = await authenticate(exchange)
     if after:
         await limits.count(exchange, after)
@@ -170,6 +174,19 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     except Denied as error:
         await _note(exchange, handler, declared, error)
         raise
+    return None
+
+
+def _allowed(request: Request[Any, Any, Any]) -> Response[None]:
+    template = request.scope["path_template"]
+    methods = {
+        method
+        for route in request.app.routes
+        if isinstance(route, HTTPRoute) and route.path_format == template
+        for handler in route.route_handlers
+        for method in handler.http_methods
+    }
+    return Response(None, status_code=NO_CONTENT, headers={"Allow": ", ".join(sorted(methods))})
 
 
 def _check(request: Request[Any, Any, Any], exchange: Exchange, declared: Guard, principal: Principal) -> None:

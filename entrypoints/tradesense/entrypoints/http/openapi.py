@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Router
+from litestar import Request, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.routes import BaseRoute
 
+from tradesense.entrypoints.http import refusals
 from tradesense.entrypoints.http.guards import OPT, PUBLIC, Guard, public
+from tradesense.entrypoints.http.problems import MEDIA_TYPE
 from tradesense.entrypoints.http.site import Site
 
 DOCUMENT = "/openapi.json"
+PROBLEM = "#/components/schemas/Problem"
+BODILESS = frozenset({"204", "304"})
 BY_COOKIE, BY_TOKEN, BY_KEY, CSRF = "session", "bearer", "api-key", "csrf"
 
 
@@ -26,6 +30,34 @@ class _DocumentOnly(Router):
             return []
         value.paths = {DOCUMENT}
         return super().register(value)
+
+
+class _Document(JsonRenderPlugin):
+    """The document as JSON, without bodies that are never sent, and with problems beside a route's own form."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        for operations in openapi_schema["paths"].values():
+            for operation in operations.values():
+                for status, answer in operation["responses"].items():
+                    if status in BODILESS:
+                        answer.pop("content", None)
+                    elif status >= "400":
+                        answer["content"].setdefault(MEDIA_TYPE, {"schema": {"$ref": PROBLEM}})
+        _inclusive(openapi_schema)
+        return super().render(request, openapi_schema)  # pyright: ignore[reportUnknownMemberType]  # Litestar leaves Request's parameters out
+
+
+def _inclusive(part: Any) -> None:
+    """Unions as ``anyOf``: Litestar writes ``oneOf``, by which 1 is no ``int | float``, as it is both."""
+    below: list[Any] = []
+    if isinstance(part, dict):
+        if "oneOf" in part:
+            part["anyOf"] = part.pop("oneOf")  # pyright: ignore[reportUnknownMemberType]  # a document of any shape
+        below = list(part.values())  # pyright: ignore[reportUnknownArgumentType]  # a document of any shape
+    elif isinstance(part, list):
+        below = part  # pyright: ignore[reportUnknownVariableType]  # a document of any shape
+    for each in below:
+        _inclusive(each)
 
 
 def config(site: Site) -> OpenAPIConfig:
@@ -59,7 +91,7 @@ def config(site: Site) -> OpenAPIConfig:
             }
         ),
         openapi_router=_DocumentOnly("/schema", route_handlers=[], opt=public(), include_in_schema=False),
-        render_plugins=[JsonRenderPlugin(path=DOCUMENT)],
+        render_plugins=[_Document(path=DOCUMENT)],
         use_handler_docstrings=True,
     )
 
@@ -67,6 +99,7 @@ def config(site: Site) -> OpenAPIConfig:
 def describe(handler: HTTPRouteHandler) -> None:
     """Say the guard in the handler's description, and which schemes satisfy it."""
     declared = handler.opt.get(OPT)
+    handler.responses = {**refusals.of(handler), **(handler.responses or {})}
     if not isinstance(declared, Guard):
         return
     text = " ".join((handler.fn.__doc__ or "").split())

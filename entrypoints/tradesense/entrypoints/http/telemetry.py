@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
 from litestar.types import Send
 from msgspec import Struct
 
@@ -80,6 +81,9 @@ async def health() -> Detail:
     return Detail(status=report.status, checks=checks)
 
 
+SCRAPED = {200: ResponseSpec(str, media_type="text/plain", description="One sample a line.", generate_examples=False)}
+
+
 async def metrics() -> Response[bytes]:
     """The metrics, in Prometheus' text form.
 
@@ -98,4 +102,4 @@ def routes(settings: Settings) -> tuple[HTTPRouteHandler, ...]:
     chosen = settings.telemetry.public_metrics
     anyone = settings.environment in {"development", "testing"} if chosen is None else chosen
     opt = public() if anyone else guard("telemetry:read")
-    return (live, ready, startup, health, get("/metrics", opt=opt, tags=["telemetry"])(metrics))
+    return (live, ready, startup, health, get("/metrics", opt=opt, tags=["telemetry"], responses=SCRAPED)(metrics))
