@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 
 import pytest
 from grpc import StatusCode
@@ -63,9 +64,9 @@ class TestLocalKeys(KeyEncryptionContract):
     capabilities = contracted.manifest("local", KeyEncryption).capabilities
 
     @pytest.fixture
-    def adapter(self):
-        key = Secret(base64.b64encode(bytes(range(32))))
-        return lambda: contracted.build(contracted.manifest("local", KeyEncryption), contracted.context(), root_key=key)
+    def adapter(self, tmp_path):
+        settings = {"root_key": Secret(base64.b64encode(bytes(range(32)))), "ring_file": f"{tmp_path}/keys/ring.json"}
+        return lambda: contracted.build(contracted.manifest("local", KeyEncryption), contracted.context(), **settings)
 
 
 class TestLocalKeysFromAPassphrase(KeyEncryptionContract):
@@ -74,6 +75,27 @@ class TestLocalKeysFromAPassphrase(KeyEncryptionContract):
         monkeypatch.setattr("tradesense.adapters.local.secrets.ROUNDS", 1000)
         settings = {"root_key": Secret("correct horse battery staple"), "salt": "salt of these tests", "key_id": "k2"}
         return lambda: contracted.build(contracted.manifest("local", KeyEncryption), contracted.context(), **settings)
+
+
+class TestTransitKeys(KeyEncryptionContract):
+    capabilities = contracted.manifest("vault", KeyEncryption).capabilities
+
+    @pytest.fixture
+    def key(self, openbao):
+        openbao.request("POST", "sys/mounts/transit", {"type": "transit"})  # refused where another test was first
+        return f"k-{secrets.token_hex(6)}"
+
+    @pytest.fixture
+    def adapter(self, openbao, key):
+        return lambda: self._keys(openbao, key)
+
+    @pytest.fixture
+    def unreachable(self, openbao, key):
+        return lambda: self._keys(openbao, key, url="http://127.0.0.1:1")
+
+    def _keys(self, openbao, key, **changed):
+        settings = {"url": openbao.address, "token": Secret(openbao.token), "key": key} | changed
+        return contracted.build(contracted.manifest("vault", KeyEncryption), contracted.context(), **settings)
 
 
 class TestLocalAead(AeadContract):

@@ -24,6 +24,7 @@ REAL = {
     "PasswordHasher": "argon2",
     "Patterns": "re2",
     "Random": "system",
+    "Rotator": "password",
     "TokenSigner": "jose",
 }
 """The ports whose adapter for tests would be a hole in production code, and the real one that is embedded."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tradesense.adapters.local.secrets import LocalKeyEncryption
-from tradesense.adapters.system.ambient import SystemRandom
+from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.secrets.ports import KeyEncryption
 from tradesense.settings.sections import adapter_settings
 
@@ -202,7 +202,7 @@ def test_the_command_that_mends_a_key_makes_one_that_starts(loads, wrong, produc
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
         settings = loads(production, **{variable: done.stdout.strip()}).settings
         local = plugins.registry.choose(KeyEncryption, "local", key="secrets.key_encryption").adapter
-        assert LocalKeyEncryption(adapter_settings(settings, local), random=SystemRandom())
+        assert LocalKeyEncryption(adapter_settings(settings, local), random=SystemRandom(), clock=SystemClock())
 
 
 def test_a_root_key_of_another_length_is_a_passphrase_and_told_with_its_origin(wrong, production):

@@ -57,6 +57,7 @@
     │   ├── AnswerTimedOut            the whole took longer than a caller may be kept waiting
     │   ├── DatabaseUnavailable
     │   ├── SecretStoreUnavailable
+    │   ├── RotationFailed
     │   │   ├── SecretStoreSealed     it is there, and locked
     │   │   ├── SecretStoreThrottled  we asked too often
     │   │   ├── SecretStoreUntrusted  its certificate is not to be believed
@@ -567,6 +568,13 @@ class SecretStoreMalformed(SecretStoreUnavailable):
 
     code = "secret-store-malformed"
     title = "The secret provider's answer cannot be read"
+
+
+class RotationFailed(Unavailable):
+    """A new credential could not be let in or tried; the current one goes on being good."""
+
+    code = "rotation-failed"
+    title = "The secret could not be rotated"
 
 
 class CacheUnavailable(Unavailable):

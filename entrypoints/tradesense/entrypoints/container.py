@@ -38,7 +38,7 @@ from tradesense.core.jobs.service import Jobs, Periodic
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.telemetry.service import HealthService
 from tradesense.core.transactions import Transactions
-from tradesense.entrypoints import parts
+from tradesense.entrypoints import parts, rotating
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.entrypoints.anchors import Anchors
 from tradesense.entrypoints.services import Services
@@ -63,7 +63,13 @@ class Platform(containers.DeclarativeContainer):
     log = Singleton(parts.audit_log, adapters, settings, chain)
     trail = Singleton(parts.audit_trail, adapters, log=log, chain=chain, transactions=transactions)
 
-    secrets = Singleton(Secrets, provider=Singleton(parts.secrets_provider, adapters, settings), trail=trail)
+    provider = Singleton(parts.secrets_provider, adapters, settings)
+    reads = Singleton(rotating.reads, adapters, settings, provider)
+    watch = Singleton(rotating.watch, settings, provider)
+    secrets = Singleton(Secrets, provider=provider, trail=trail, reads=reads)
+    keys = Singleton(parts.keys, adapters, settings, provider, trail)
+    rotated = parts.making(provider=provider, trail=trail, telemetry=telemetry, alerts=alerts, reads=reads, watch=watch)
+    rotation = rotated(rotating.rotation, adapters, settings)
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")
     fences = chosen("audit.provider", Fences)
     coordination = Singleton(Coordination, locks=locks, fences=fences, random=random)
@@ -133,7 +139,7 @@ async def open_container(
     :raises Unavailable: a dependency that must be there at the start is not.
     """
     plugins = plugins or load(allow=settings.plugins.allow, optional=settings.plugins.optional)
-    settings = await parts.resolved(settings, plugins)
+    given, settings = settings, await parts.resolved(settings, plugins)
     adapters = Adapters(settings, plugins, clock=clock)
     platform = Platform(adapters=adapters, settings=settings)
     ready: dict[str, Any] = {"settings": settings, "plugins": plugins, "bindings": adapters.bindings}
@@ -142,8 +148,12 @@ async def open_container(
     ready["jobs"].every(Periodic(name="identity.sweep", every=parts.SWEEP_SECONDS, run=ready["sessions"].sweep))
     ready["jobs"].every(Periodic(name="identity.sweep-links", every=parts.SWEEP_SECONDS, run=ready["actions"].sweep))
     ready["jobs"].every(Periodic(name="jobs.forget-keys", cron=parts.FORGET_CRON, run=ready["relay"].forget))
+    rotating.renewing(adapters, ready["watch"], given, settings, platform.provider())
+    if ready["rotation"].policies:
+        ready["jobs"].every(Periodic(name="secrets.rotate", every=rotating.EVERY_SECONDS, run=ready["rotation"].run))
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
         stack.push_async_callback(ready["cache"].aclose)
         stack.push_async_callback(ready["hub"].aclose)
+        stack.push_async_callback(ready["secrets"].aclose)
         yield Services(health=HealthService(adapters.context.checks), **ready)

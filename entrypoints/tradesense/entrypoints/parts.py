@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -23,7 +23,7 @@ from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter, T
 from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import ConfigurationError, SecretNotFound
+from tradesense.core.errors import ConfigurationError
 from tradesense.core.flags.ports import BucketHash, Patterns
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.identity.browsers import KnownBrowsers
@@ -33,12 +33,14 @@ from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.chain import ChainStore
 from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.envelope import Sealer
+from tradesense.core.secrets.keys import Keys
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut
 from tradesense.core.transactions import Transactions
+from tradesense.entrypoints import rotating
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.entrypoints.mails import catalogue
 from tradesense.plugins.manager import Plugins
@@ -218,6 +220,18 @@ def sealer(adapters: Adapters, settings: Settings) -> Sealer:
     )
 
 
+def keys(adapters: Adapters, settings: Settings, provider: Provider, trail: AuditTrail) -> Keys:
+    """The key-encryption keys, where the chosen provider keeps envelopes."""
+    name, sealed = settings.secrets.key_encryption, Capability.ENVELOPES in provider.capabilities
+    return Keys(
+        provider=provider,
+        encryption=adapters.choose(KeyEncryption, name, "secrets.key_encryption") if sealed else None,
+        ring=sealed and Capability.KEY_RING in adapters.capabilities(KeyEncryption, name),
+        trail=trail,
+        clock=adapters.clock,
+    )
+
+
 def secrets_provider(adapters: Adapters, settings: Settings) -> Provider:
     """The chosen secrets adapter with what it declared; envelope encryption is built only for one that asks for it."""
     adapters.context.sealer = lambda: sealer(adapters, settings)
@@ -260,18 +274,14 @@ async def resolved(settings: Settings, plugins: Plugins) -> Settings:
 
     :raises ConfigurationError: there is no such secret; every setting that names one is in the message.
     """
-    paths = references(settings)
-    if not paths:
+    if not references(settings):
         return settings
     adapters = Adapters(settings, plugins)
     adapters.context.chain = audit_chain(adapters, settings)
     provider = secrets_provider(adapters, settings)
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
-        values: dict[str, Secret] = {}
-        for path in paths:
-            with suppress(SecretNotFound):
-                values[path] = (await provider.store.get(path)).value
+        values = await rotating.values(settings, provider)
     if dangling := {key: path for key, path in places(settings).items() if path not in values}:
         raise ConfigurationError(
             "; ".join(f"{key} names the secret {path!r}, and there is none" for key, path in dangling.items()),

@@ -32,7 +32,10 @@ from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
 from tradesense.core.jobs.relay import Relay
 from tradesense.core.jobs.service import Jobs
+from tradesense.core.secrets.keys import Keys
+from tradesense.core.secrets.rotation import Rotation
 from tradesense.core.secrets.service import Secrets
+from tradesense.core.secrets.watch import Watch
 from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Scrapable
 from tradesense.core.telemetry.service import FanOut, HealthService
 from tradesense.core.transactions import Transactions
@@ -70,6 +73,9 @@ class Services:
     signer: TokenSigner
     csrf: CsrfTokens
     secrets: Secrets
+    keys: Keys
+    rotation: Rotation
+    watch: Watch
     cache: HybridCache
     locks: LockProvider
     fences: Fences

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -69,6 +69,16 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
         return self.section or f"{self.room}.{self.name}"
 
 
+class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who takes new settings while it runs."""
+
+    section: str
+    """The dotted place of the settings."""
+    settings: type[msgspec.Struct]
+    renew: Callable[[Any], Awaitable[None]]
+    """Called with an instance of ``settings`` when a secret that they refer to has changed."""
+
+
 class AdapterContext:
     """What the platform lends to every factory. Parts that are not there yet raise when they are asked for."""
 
@@ -92,6 +102,8 @@ class AdapterContext:
         """Where an adapter may measure itself. It is built after the adapters: ask for it when you are opened, bind
         instruments then, and go on without it where there is none."""
         self._shared: dict[Hashable, Any] = {}
+        self.renewals: list[Renewal] = []
+        """Who is told when a secret changes that its settings refer to."""
         self.checks: list[HealthCheck] = []
         """What the adapters asked to be watched, in the order in which they were built."""
 

@@ -1,4 +1,7 @@
-"""Settings that name a secret instead of being one: ``secret://PATH``, resolved when the secrets provider is open."""
+"""Settings that name a secret instead of being one, resolved when the secrets provider is open.
+
+``secret://PATH`` is a whole value, ``secret://PATH#FIELD`` the text in one field of a value that is a JSON object.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def problems(settings: Settings, origins: Mapping[str, str]) -> list[Problem]:
 
     for key, path in places(settings).items():
         try:
-            check_path(path)
+            check_path(path.partition("#")[0])
         except InvalidSecretPath:
             add(key, "the reference names no valid secret path", "write secret://, then segments joined by '/'")
             continue

@@ -109,6 +109,19 @@ class IdentitySettings(Section, frozen=True, kw_only=True):
     """What mails say."""
 
 
+class RotationSettings(Section, frozen=True, kw_only=True):
+    """``[secrets.rotation.NAME]``: how one secret is rotated by the worker."""
+
+    path: str
+    """The secret's path."""
+    every: Annotated[float, Meta(ge=60, le=315_360_000)]
+    """Seconds from one version to the next."""
+    rotator: str = "password"
+    """Who changes the credential: a ``Rotator``."""
+    options: dict[str, str] = {}
+    """What the rotator is told, such as ``roles``."""
+
+
 class SecretsSettings(Section, frozen=True, kw_only=True):
     """``[secrets]``: the secrets provider."""
 
@@ -120,6 +133,14 @@ class SecretsSettings(Section, frozen=True, kw_only=True):
     """Who wraps data keys for providers that keep ciphertext: a ``KeyEncryption``."""
     namespace: str = "tradesense"
     """This deployment's name; ciphertext of another namespace does not open."""
+    cache_ttl: Annotated[float, Meta(ge=0, le=60)] = 5.0
+    """Seconds that a process goes on answering with what another server said; 0 asks it each time."""
+    max_stale: Annotated[float, Meta(ge=0, le=3600)] = 300.0
+    """Seconds that the last answer is given, marked as stale, while the provider is away."""
+    watch_every: Annotated[float, Meta(ge=0.05, le=3600)] = 5.0
+    """Seconds between two looks at secrets that settings refer to, for who must take a new value while it runs."""
+    rotation: dict[LimitName, RotationSettings] = {}
+    """Secrets that are rotated, each by a section ``[secrets.rotation.NAME]``."""
 
 
 class CacheSettings(Section, frozen=True, kw_only=True):

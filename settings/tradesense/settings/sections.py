@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Mapping
 from difflib import get_close_matches
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -57,6 +57,9 @@ CHOICES: Mapping[str, type[Any]] = {
 """The settings that choose an adapter, and the port that each chooses for."""
 
 
+S = TypeVar("S", bound=msgspec.Struct)
+
+
 def adapter_settings(settings: Settings, adapter: Adapter, *, origins: Mapping[str, str] | None = None) -> Any:
     """The section of ``adapter`` as an instance of the Struct that its manifest names.
 
@@ -65,11 +68,18 @@ def adapter_settings(settings: Settings, adapter: Adapter, *, origins: Mapping[s
 
     :raises SettingsInvalid: the section is wrong; all problems are in it.
     """
-    section = adapter.settings_section
-    names = {field.name for field in msgspec.structs.fields(adapter.settings)}
+    return section_settings(settings, adapter.settings_section, adapter.settings, origins=origins)
+
+
+def section_settings(settings: Settings, section: str, kind: type[S], *, origins: Mapping[str, str] | None = None) -> S:
+    """The section called ``section`` as an instance of ``kind``.
+
+    :raises SettingsInvalid: the section is wrong; all problems are in it.
+    """
+    names = {field.name for field in msgspec.structs.fields(kind)}
     raw = {name: value for name, value in settings.adapters.get(section, {}).items() if name in names}
     problems: list[Problem] = []
-    made = check(adapter.settings, _valued(raw, section, origins or {}), prefix=f"{section}.", problems=problems)
+    made: S = check(kind, _valued(raw, section, origins or {}), prefix=f"{section}.", problems=problems)
     if problems:
         raise SettingsInvalid(problems)
     return made

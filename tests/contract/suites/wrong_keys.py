@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from tradesense.adapters.local.secrets import AesGcm, LocalKeyEncryption
 from tradesense.adapters.local.settings import LocalKeySettings
-from tradesense.adapters.system.ambient import SystemRandom
-from tradesense.core.errors import AdapterClosed, DecryptionFailed
-from tradesense.core.secrets import WrappedKey
+from tradesense.adapters.system.ambient import SystemClock, SystemRandom
+from tradesense.core.capabilities import Capability
+from tradesense.core.errors import AdapterClosed, DecryptionFailed, InvalidInput
+from tradesense.core.secrets import KeyStatus, WrappedKey
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import AeadContract, Contract, KeyEncryptionContract
 
@@ -21,13 +22,17 @@ from tradesense.core.testing import AeadContract, Contract, KeyEncryptionContrac
 class Keys(KeyEncryptionContract):
     """The local adapter, which is right; what is wrong is a subclass of it."""
 
+    capabilities = frozenset({Capability.KEY_RING})
     patience = 0.1
     Encryption = LocalKeyEncryption
-    settings = LocalKeySettings(root_key=Secret(base64.b64encode(bytes(32))))
 
     @pytest.fixture
-    def adapter(self):
-        return lambda: self.Encryption(self.settings, random=SystemRandom())
+    def settings(self, tmp_path):
+        return LocalKeySettings(root_key=Secret(base64.b64encode(bytes(32))), ring_file=f"{tmp_path}/ring.json")
+
+    @pytest.fixture
+    def adapter(self, settings):
+        return lambda: self.Encryption(settings, random=SystemRandom(), clock=SystemClock())
 
 
 class TestRightKeys(Keys):
@@ -38,7 +43,7 @@ class TestIgnoresTheContext(Keys):
     caught_by = ("test_another_context_does_not_unwrap",)
 
     class Encryption(LocalKeyEncryption):
-        def _associated(self, context):  # noqa: ARG002  # that is its fault
+        def _associated(self, key_id, context):  # noqa: ARG002  # that is its fault
             return b""
 
 
@@ -46,7 +51,7 @@ class TestRunsNamesAndValuesTogether(Keys):
     caught_by = ("test_another_context_does_not_unwrap",)
 
     class Encryption(LocalKeyEncryption):
-        def _associated(self, context):
+        def _associated(self, key_id, context):  # noqa: ARG002  # not its only fault
             return "".join(name + value for name, value in sorted(context.items())).encode()
 
 
@@ -54,7 +59,7 @@ class TestTakesTheContextAsItComes(Keys):
     caught_by = ("test_the_order_of_the_context_does_not_count",)
 
     class Encryption(LocalKeyEncryption):
-        def _associated(self, context):
+        def _associated(self, key_id, context):  # noqa: ARG002  # not its only fault
             return repr(list(context.items())).encode()
 
 
@@ -63,7 +68,7 @@ class TestIgnoresTheKeysName(Keys):
 
     class Encryption(LocalKeyEncryption):
         async def unwrap(self, wrapped, context):
-            return await super().unwrap(replace(wrapped, key_id=self._key_id), context)
+            return await super().unwrap(replace(wrapped, key_id=self._current()), context)
 
 
 class TestStandsBeforeTheKey(Keys):
@@ -74,11 +79,11 @@ class TestStandsBeforeTheKey(Keys):
     class Encryption(LocalKeyEncryption):
         async def wrap(self, data_key, context):
             self._opened()
-            return WrappedKey(key_id=self._key_id, blob=data_key + self._associated(context))
+            return WrappedKey(key_id=self._current(), blob=data_key + self._associated(self._current(), context))
 
         async def unwrap(self, wrapped, context):
             self._opened()
-            if wrapped.blob[32:] != self._associated(context) or wrapped.key_id != self._key_id:
+            if wrapped.blob[32:] != self._associated(wrapped.key_id, context) or wrapped.key_id not in self._keys:
                 raise DecryptionFailed
             return wrapped.blob[:32]
 
@@ -90,7 +95,7 @@ class TestMakesAKeyOfItsOwn(Keys):
     def adapter(self):
         def make():
             settings = LocalKeySettings(root_key=Secret(base64.b64encode(SystemRandom().bytes(32))))
-            return self.Encryption(settings, random=SystemRandom())
+            return self.Encryption(settings, random=SystemRandom(), clock=SystemClock())
 
         return make
 
@@ -115,6 +120,97 @@ class TestKeysAreNeverClosed(Keys):
                 return super()._opened()
             except AdapterClosed:
                 return bytes(32)
+
+
+# --- the ring --------------------------------------------------------------------------------------------------------
+
+
+class TestForgetsTheOldKeyWhenItRotates(Keys):
+    caught_by = ("test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",)
+
+    class Encryption(LocalKeyEncryption):
+        async def rotate(self):
+            old = self._current()
+            made = await super().rotate()
+            await self.retire(old)
+            return made
+
+
+class TestGoesOnWrappingWithTheOldKey(Keys):
+    caught_by = ("test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",)
+
+    class Encryption(LocalKeyEncryption):
+        def _current(self):
+            return self._key_id
+
+
+class TestNamesNoCurrentKey(Keys):
+    caught_by = ("test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",)
+
+    class Encryption(LocalKeyEncryption):
+        async def keys(self):
+            return tuple(replace(key, current=False) for key in await super().keys())
+
+
+class TestKeepsItsKeysToItself(Keys):
+    """It looks at the file when it is opened and never again."""
+
+    caught_by = (
+        "test_others_wrap_with_a_new_key_soon",
+        "test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",
+    )
+
+    class Encryption(LocalKeyEncryption):
+        async def _known(self, wanted=None):  # noqa: ARG002  # that is its fault
+            self._opened()
+            return self._keys
+
+
+class TestUnwrapsWithRetiredKeys(Keys):
+    caught_by = ("test_a_retired_key_unwraps_no_more",)
+
+    class Encryption(LocalKeyEncryption):
+        async def _known(self, wanted=None):
+            return self._given | await super()._known(wanted)
+
+
+class TestForgetsThatItRetiredAKey(Keys):
+    caught_by = ("test_a_retired_key_unwraps_no_more",)
+
+    class Encryption(LocalKeyEncryption):
+        async def retire(self, key_id):
+            if key_id == self._current() or key_id not in self._keys:
+                raise InvalidInput("it cannot be retired")
+            self._keys.pop(key_id)
+
+
+class TestListsRetiredKeys(Keys):
+    caught_by = ("test_a_retired_key_unwraps_no_more",)
+
+    class Encryption(LocalKeyEncryption):
+        async def keys(self):
+            gone = tuple(KeyStatus(key_id=key_id, current=False) for key_id in self._ring.retired)
+            return (*gone, *await super().keys())
+
+
+class TestRetiresTheCurrentKey(Keys):
+    caught_by = ("test_only_an_old_key_that_is_there_can_be_retired",)
+
+    class Encryption(LocalKeyEncryption):
+        async def retire(self, key_id):
+            if key_id == self._current():
+                self._keys.pop(key_id)
+                return
+            await super().retire(key_id)
+
+
+class TestSaysNothingOfKeysThatAreNotThere(Keys):
+    caught_by = ("test_only_an_old_key_that_is_there_can_be_retired",)
+
+    class Encryption(LocalKeyEncryption):
+        async def retire(self, key_id):
+            if key_id in {key.key_id for key in await self.keys()}:
+                await super().retire(key_id)
 
 
 # --- the cipher ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from tradesense.adapters.local.secrets import ROUNDS, AesGcm, LocalKeyEncryption
 from tradesense.adapters.local.settings import LocalKeySettings
-from tradesense.adapters.system.ambient import SystemRandom
+from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.errors import AdapterClosed, ConfigurationError, DecryptionFailed
 from tradesense.core.sensitive import Secret
 
@@ -20,7 +20,9 @@ CONTEXT = {"path": "a"}
 
 
 def keys(root: str, **more: str) -> LocalKeyEncryption:
-    return LocalKeyEncryption(LocalKeySettings(root_key=Secret(root), **more), random=SystemRandom())
+    return LocalKeyEncryption(
+        LocalKeySettings(root_key=Secret(root), **more), random=SystemRandom(), clock=SystemClock()
+    )
 
 
 def test_aes_256_gcm_answers_its_published_vector():

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tradesense.adapters.local.settings import LocalKeySettings
 from tradesense.core.cache.ports import Compressor
-from tradesense.core.secrets.ports import Aead, KeyEncryption
+from tradesense.core.capabilities import Capability
+from tradesense.core.secrets.ports import Aead, KeyEncryption, Rotator
 from tradesense.plugins import Adapter, Requirement, hookimpl
 
 _CRYPTOGRAPHY = (Requirement("cryptography", "cryptography", "server"),)
@@ -20,8 +21,9 @@ def tradesense_adapters() -> Iterable[Adapter]:
             port=KeyEncryption,
             name="local",
             factory="tradesense.adapters.local.secrets:key_encryption",
-            summary="Wraps data keys with a key from the settings",
+            summary="Wraps data keys with keys of the settings and of a file",
             settings=LocalKeySettings,
+            capabilities=frozenset({Capability.KEY_RING}),
             requires=_CRYPTOGRAPHY,
         ),
         Adapter(
@@ -29,6 +31,12 @@ def tradesense_adapters() -> Iterable[Adapter]:
             name="zlib",
             factory="tradesense.adapters.local.cache:compressor",
             summary="zlib, which comes with Python",
+        ),
+        Adapter(
+            port=Rotator,
+            name="password",
+            factory="tradesense.adapters.local.secrets:rotator",
+            summary="Random passwords, for whoever reads the secret",
         ),
         Adapter(
             port=Aead,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -33,16 +34,37 @@ class LocalKeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     salt: str = ""
     """With a passphrase: at least 16 characters that are this deployment's own. They need not be secret."""
 
+    keys: dict[Annotated[str, Meta(min_length=1, max_length=200)], Secret] = {}
+    """Earlier root keys by their names, each as ``root_key`` is written: they go on unwrapping, and wrap no more."""
+    ring_file: str = ""
+    """The file that ``tradesense keys rotate`` keeps its keys in, wrapped with the root key; every process needs the
+    same. Without one, keys are rotated in the settings."""
+
     def __post_init__(self) -> None:
-        if self.key() is not None:
-            return
-        if len(self.root_key) < SHORTEST_PASSPHRASE:
-            found = f"neither 32 bytes in base64 nor a passphrase: it has {len(self.root_key)} bytes"
+        if self.key_id in self.keys:
             raise ConfigurationError(
-                f"the root key is {found if self.root_key else 'not set'}",
-                origin="secrets.local.root_key",
-                mend=MAKE_KEY,
+                f"the key {self.key_id!r} is both the root key and an earlier one",
+                origin="secrets.local.keys",
+                mend="give the root key another key_id",
             )
+        self._check(self.root_key, "secrets.local.root_key")
+        for key_id, key in self.keys.items():
+            self._check(key, f"secrets.local.keys.{key_id}")
+
+    def given(self, derive: Callable[[Secret, bytes], bytes]) -> dict[str, bytes]:
+        """All keys of the settings, the earlier ones first; passphrases go through ``derive`` with the salt."""
+        salt = self.salt.encode()
+        return {
+            key_id: decoded(key) or derive(key, salt)
+            for key_id, key in (self.keys | {self.key_id: self.root_key}).items()
+        }
+
+    def _check(self, key: Secret, origin: str) -> None:
+        if decoded(key) is not None:
+            return
+        if len(key) < SHORTEST_PASSPHRASE:
+            found = f"neither 32 bytes in base64 nor a passphrase: it has {len(key)} bytes"
+            raise ConfigurationError(f"the root key is {found if key else 'not set'}", origin=origin, mend=MAKE_KEY)
         if len(self.salt) < SHORTEST_SALT:
             raise ConfigurationError(
                 f"the root key is a passphrase, and its salt has {len(self.salt)} characters instead of "
@@ -51,11 +73,12 @@ class LocalKeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 mend=f"set a salt that is this deployment's own, or {MAKE_KEY} for the key",
             )
 
-    def key(self) -> bytes | None:
-        """The 32 bytes that the root key is the base64 of; ``None`` when it is a passphrase."""
-        text = self.root_key.reveal_bytes().strip().rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-        try:
-            key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-        except binascii.Error:
-            return None
-        return key if len(key) == KEY_BYTES else None
+
+def decoded(key: Secret) -> bytes | None:
+    """The 32 bytes that ``key`` is the base64 of; ``None`` when it is a passphrase."""
+    text = key.reveal_bytes().strip().rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    try:
+        found = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return None
+    return found if len(found) == KEY_BYTES else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
@@ -20,6 +21,10 @@ class Backend(Protocol):
 
     def open(self) -> AsyncEngine:
         """An engine, not yet connected. May raise what the driver raises."""
+        ...
+
+    def renew(self, url: URL) -> None:
+        """Make connections with this URL from now on, and hold those that were made with another for lost."""
         ...
 
     def committing(self, engine: AsyncEngine) -> AsyncEngine:

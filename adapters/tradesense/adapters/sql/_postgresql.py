@@ -34,6 +34,8 @@ class Parting(asyncpg.Connection):  # type: ignore[misc]  # it ships no types
     caller that was to be told in time would wait for the very server that does not answer.
     """
 
+    made_for: URL
+
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the base's own parameter
         """Close it; with a time-out, not later than after :data:`FAREWELL`."""
         await super().close(timeout=None if timeout is None else min(timeout, FAREWELL))  # pyright: ignore[reportUnknownMemberType]  # no types
@@ -54,7 +56,7 @@ class Postgresql:
         """See :meth:`Backend.open`."""
         settings = self._settings
         return engine_for(
-            self._url,
+            lambda: self._url,
             connect_timeout=settings.pool_timeout,
             statement_timeout=settings.statement_timeout,
             poolclass=MeasuredPool,
@@ -68,6 +70,10 @@ class Postgresql:
         """See :meth:`Backend.committing`."""
         return engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    def renew(self, url: URL) -> None:
+        """See :meth:`Backend.renew`."""
+        self._url = url
+
     async def begin(self, connection: AsyncConnection) -> None:
         """See :meth:`Backend.begin`: the first statement brings it."""
 
@@ -80,8 +86,8 @@ class Postgresql:
         return rows
 
     def lost(self, driver: Any) -> bool:
-        """See :meth:`Backend.lost`."""
-        return bool(driver.is_closed())
+        """See :meth:`Backend.lost`. What was made with an earlier credential is not used again."""
+        return bool(driver.is_closed()) or getattr(driver, "made_for", self._url) is not self._url
 
     def abandon(self, driver: Any) -> None:
         """See :meth:`Backend.abandon`."""
@@ -97,12 +103,14 @@ def place_of(url: URL) -> str:
     return f"PostgreSQL at {hosts if isinstance(hosts, str) else ','.join(hosts)}:{url.port or PORT}"
 
 
-def engine_for(url: URL, *, connect_timeout: float, statement_timeout: float | None, **options: Any) -> AsyncEngine:
+def engine_for(
+    url: Callable[[], URL], *, connect_timeout: float, statement_timeout: float | None, **options: Any
+) -> AsyncEngine:
     """An engine over one server.
 
+    :param url: asked for each new connection.
     :param statement_timeout: seconds; no limit when ``None``.
     """
-    dsn = url.render_as_string(hide_password=False)
     limits = {"application_name": "tradesense"}
     if statement_timeout is not None:
         limits["statement_timeout"] = _milliseconds(statement_timeout)
@@ -110,13 +118,16 @@ def engine_for(url: URL, *, connect_timeout: float, statement_timeout: float | N
     patience = None if statement_timeout is None else statement_timeout + GRACE
 
     async def connect() -> Any:
-        return await _connect(
-            dsn,
+        current = url()
+        made = await _connect(
+            current.render_as_string(hide_password=False),
             timeout=connect_timeout,
             command_timeout=patience,
             server_settings=limits,
             connection_class=Parting,
         )
+        made.made_for = current
+        return made
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options)
 

@@ -20,7 +20,7 @@ from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, ConfigurationError, DatabaseUnavailable, TradeSenseError, Unavailable
 from tradesense.core.telemetry.models import Health, Status
 from tradesense.core.telemetry.ports import HealthCheck
-from tradesense.plugins.manifest import AdapterContext
+from tradesense.plugins.manifest import AdapterContext, Renewal
 
 HEALTH_SECONDS = 1.5
 """A check may take two seconds with all that is around it."""
@@ -89,10 +89,15 @@ def database_of(settings: SqlSettings, context: AdapterContext) -> Database:
     """
 
     def make() -> Database:
-        database = Database(
-            backend_for(settings), settings, telemetry=lambda: context.telemetry, replica=replica_for(settings)
-        )
+        backend = backend_for(settings)
+
+        async def renew(changed: SqlSettings) -> None:
+            """Connections that are in use are replaced before their next use."""
+            backend.renew(parsed(changed.url))
+
+        database = Database(backend, settings, telemetry=lambda: context.telemetry, replica=replica_for(settings))
         context.watch(DatabaseHealth(database))
+        context.renewals.append(Renewal(section="database", settings=SqlSettings, renew=renew))
         return database
 
     return context.share(Database, make)

@@ -40,6 +40,9 @@ class Sqlite:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.place = "the temporary SQLite database" if self.throwaway else f"SQLite at {self._path}"
 
+    def renew(self, url: URL) -> None:
+        """See :meth:`Backend.renew`: a file has no credential."""
+
     def open(self) -> AsyncEngine:
         """See :meth:`Backend.open`. A missing file is an error, as only an upgrade makes one."""
         path, mode = self._path, "rw"

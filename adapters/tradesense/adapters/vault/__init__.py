@@ -4,15 +4,18 @@ A secret's value stands in the field ``value`` of its entry, or, where it is not
 token's policy needs ``create``, ``update`` and ``read`` on ``MOUNT/data/*``, ``update`` on ``MOUNT/delete/*``,
 ``MOUNT/undelete/*`` and ``MOUNT/destroy/*``, and ``list``, ``read``, ``update`` and ``delete`` on ``MOUNT/metadata/*``;
 to read secrets alone, ``read`` on ``MOUNT/data/*`` is enough. An engine of version 1 needs all of these on ``MOUNT/*``.
+
+For data keys the policy needs ``update`` on ``transit/encrypt/KEY`` and ``transit/decrypt/KEY``, and to rotate and
+retire, ``create``, ``read`` and ``update`` on ``transit/keys/KEY`` and ``update`` below it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tradesense.adapters.vault.settings import VaultSettings
+from tradesense.adapters.vault.settings import TransitSettings, VaultSettings
 from tradesense.core.capabilities import Capability
-from tradesense.core.secrets.ports import SecretStore
+from tradesense.core.secrets.ports import KeyEncryption, SecretStore
 from tradesense.plugins import Adapter, Requirement, hookimpl
 
 _REQUIRES = (Requirement("httpx2", "httpx2", "vault"), Requirement("stamina", "stamina", "vault"))
@@ -20,7 +23,7 @@ _REQUIRES = (Requirement("httpx2", "httpx2", "vault"), Requirement("stamina", "s
 
 @hookimpl
 def tradesense_adapters() -> Iterable[Adapter]:
-    """The secret stores."""
+    """The secret stores, and the keys of a transit engine."""
     return (
         Adapter(
             port=SecretStore,
@@ -53,6 +56,16 @@ def tradesense_adapters() -> Iterable[Adapter]:
             settings=VaultSettings,
             section="secrets.vault",
             capabilities=frozenset({Capability.WRITE, Capability.BINARY, Capability.PERSISTENT, Capability.SHARED}),
+            requires=_REQUIRES,
+        ),
+        Adapter(
+            port=KeyEncryption,
+            name="transit",
+            factory="tradesense.adapters.vault.secrets:key_encryption",
+            summary="Data keys wrapped by a transit engine of HashiCorp Vault or OpenBao",
+            settings=TransitSettings,
+            section="secrets.transit",
+            capabilities=frozenset({Capability.KEY_RING}),
             requires=_REQUIRES,
         ),
     )

@@ -13,8 +13,9 @@ from tradesense.adapters.vault._api import VaultApi
 from tradesense.adapters.vault._entries import Data, Entry, Names, Versions, Written, custom_of, duration, fields
 from tradesense.adapters.vault._health import VaultHealth
 from tradesense.adapters.vault._kv1 import VaultOneStore
+from tradesense.adapters.vault._transit import TransitKeyEncryption
 from tradesense.adapters.vault._walk import first, walk
-from tradesense.adapters.vault.settings import VaultSettings
+from tradesense.adapters.vault.settings import TransitSettings, VaultSettings
 from tradesense.core.errors import (
     InvalidInput,
     SecretConflict,
@@ -255,6 +256,13 @@ def store_one(settings: VaultSettings, context: AdapterContext) -> VaultOneStore
     api = VaultApi(settings)
     context.watch(VaultHealth(api))
     return VaultOneStore(api, settings.mount)
+
+
+def key_encryption(settings: TransitSettings, context: AdapterContext) -> TransitKeyEncryption:
+    """The factory of the transit engine's keys."""
+    api = VaultApi(settings)
+    context.watch(VaultHealth(api))
+    return TransitKeyEncryption(api, mount=settings.mount, key=settings.key)
 
 
 def _not_found(path: str) -> SecretNotFound:

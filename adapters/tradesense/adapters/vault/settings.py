@@ -64,3 +64,12 @@ class VaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise ConfigurationError(
                     f"the login {self.login!r} needs {name}", origin=f"secrets.vault.{name}", mend="set it"
                 )
+
+
+class TransitSettings(VaultSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[secrets.transit]``: the server, the token, and the key of the transit engine."""
+
+    mount: Annotated[str, Meta(pattern=rf"^{_PATH}\Z")] = "transit"
+    """Where the transit engine is mounted."""
+    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,100}\Z")] = "tradesense"
+    """The name of the key; its versions are the ring."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from tradesense.core.errors import InvalidInput
+from tradesense.core.errors import InvalidInput, SecretNotFound
 from tradesense.core.sensitive import Secret
 
 
@@ -23,6 +23,21 @@ def patched(value: Secret, patch: Mapping[str, Any]) -> Secret:
     if not isinstance(found, dict):
         raise InvalidInput("the value is no JSON object, so that no part of it can be changed", mend="write it anew")
     return Secret(msgspec.json.encode(merged(found, patch)))
+
+
+def field_of(value: Secret, field: str) -> Secret:
+    """The text that stands in ``field`` of a value that is a JSON object.
+
+    :raises SecretNotFound: there is no such text. The message holds nothing of the value.
+    """
+    try:
+        found = msgspec.json.decode(value.reveal_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = {}
+    text = found.get(field)
+    if not isinstance(text, str):
+        raise SecretNotFound(f"the secret is no JSON object with a text in {field[:80]!r}")
+    return Secret(text)
 
 
 def merged(target: Any, patch: Any) -> Any:

@@ -270,6 +270,27 @@ class Opener(Protocol):
         ...
 
 
+class Rotator(Protocol):
+    """Changes a credential where it is used. Rotation calls its steps in this order, and each again after a crash.
+
+    ``options`` are those of the secret's policy. At every moment the current credential must go on working until the
+    pending one has been tried. Every step may raise :class:`RotationFailed` (the other end did not do its part; it will
+    be tried again) and :class:`InvalidInput` (policy and secret do not fit).
+    """
+
+    async def create(self, current: StoredSecret, options: Mapping[str, str]) -> Secret:
+        """A value to follow ``current``, which nobody accepts yet."""
+        ...
+
+    async def set(self, current: StoredSecret, pending: StoredSecret, options: Mapping[str, str]) -> None:
+        """Let ``pending`` be accepted besides ``current``. Doing it again changes nothing."""
+        ...
+
+    async def test(self, pending: StoredSecret, options: Mapping[str, str]) -> None:
+        """Go on only if ``pending`` is accepted."""
+        ...
+
+
 class Aead(Protocol):
     """Authenticated encryption with associated data; AES-256-GCM (NIST SP 800-38D) in our adapter."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from tradesense.core.audit.models import Actor, Outcome
@@ -25,15 +26,36 @@ from tradesense.core.secrets.models import (
 )
 from tradesense.core.secrets.patches import patched
 from tradesense.core.secrets.provider import Provider
+from tradesense.core.secrets.reads import CachedReads
 from tradesense.core.sensitive import Secret
 
 
 class Secrets:
     """The secrets of one deployment."""
 
-    def __init__(self, *, provider: Provider, trail: AuditTrail) -> None:
+    def __init__(self, *, provider: Provider, trail: AuditTrail, reads: CachedReads | None = None) -> None:
+        """Make it of its parts.
+
+        :param reads: what reads of a provider go through that is another server's.
+        """
         self._provider = provider
+        self._reads = reads
         self._trail = trail
+
+    async def run(self) -> None:
+        """Hear what other processes change. Runs until it is cancelled, or ends at once where nothing is cached."""
+        if self._reads is not None:
+            await self._reads.cache.run()
+
+    async def aclose(self) -> None:
+        """End what is being read. Nothing may be read afterwards."""
+        if self._reads is not None:
+            await self._reads.cache.aclose()
+
+    @property
+    def cached(self) -> bool:
+        """Whether reads go through a cache, so that :meth:`run` has to."""
+        return self._reads is not None
 
     @property
     def provider(self) -> str:
@@ -55,15 +77,12 @@ class Secrets:
         :raises InvalidInput: ``version`` cannot be one, or the provider keeps none.
         :raises SecretNotFound: no such secret or version.
         :raises SecretDenied: the provider refused us.
-        :raises SecretStoreUnavailable: the provider did not answer.
+        :raises SecretStoreUnavailable: the provider did not answer, and the last answer is too old.
         :raises AuditUnavailable: the read could not be recorded.
         """
         event = Event("secrets.get", check_path(path), actor, correlation_id)
         try:
-            if version is None:
-                found = await self._provider.store.get(path)
-            else:
-                found = await self._provider.versioned().get_version(path, check_version(version))
+            found = await self._read(path, version)
         except SecretDenied:
             await self._trail.note(event, Outcome.DENIED)
             raise
@@ -71,6 +90,8 @@ class Secrets:
             await self._trail.note(event, Outcome.FAILED)
             raise
         event.detail["version"] = str(found.version)
+        if found.stale:
+            event.detail["stale"] = "true"
         await self._trail.note(event)
         return found
 
@@ -221,8 +242,8 @@ class Secrets:
         store = self._provider.writable()
         if cas is not None:
             self._provider.need(Capability.CAS, "cannot compare and set")
-        async with self._trail.change(event, joined=self._provider.joined):
-            author = self._provider.author(event.actor)
+        author = self._provider.author(event.actor)
+        async with self._forgetting(event.subject), self._trail.change(event, joined=self._provider.joined):
             version = await store.put(check_path(event.subject), check_value(value), cas=cas, **author)
             event.detail["version"] = f"{version}"
         return version
@@ -235,5 +256,21 @@ class Secrets:
         event = Event(action, check_path(path), actor, correlation_id)
         if versions:
             event.detail["versions"] = ",".join(map(str, map(check_version, versions)))
-        async with self._trail.change(event, joined=self._provider.joined):
+        async with self._forgetting(path), self._trail.change(event, joined=self._provider.joined):
             yield event
+
+    @asynccontextmanager
+    async def _forgetting(self, path: str) -> AsyncGenerator[None]:
+        """Whatever becomes of the body: what was read before is not answered with afterwards."""
+        try:
+            yield
+        finally:
+            if self._reads is not None:
+                await self._reads.forget(path)
+
+    async def _read(self, path: str, version: int | None) -> StoredSecret:
+        if version is None:
+            read = partial(self._provider.store.get, path)
+        else:
+            read = partial(self._provider.versioned().get_version, path, check_version(version))
+        return await read() if self._reads is None else await self._reads.get(path, version, read)

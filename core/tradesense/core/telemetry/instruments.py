@@ -145,6 +145,17 @@ EVENT_LISTENERS_ENDED = Instrument(
     description="Streams that were ended from this side: slow clients were dropped, closing servers let go.",
     labels=("reason",),
 )
+ROTATIONS = Instrument(
+    name="tradesense.secrets.rotations",
+    kind=Kind.COUNTER,
+    description="Rotations of secrets, by how they ended.",
+    labels=("outcome",),
+)
+ROTATIONS_OVERDUE = Instrument(
+    name="tradesense.secrets.rotations.overdue",
+    kind=Kind.GAUGE,
+    description="Secrets that should have been rotated.",
+)
 
 ALL = (
     HTTP_REQUEST_DURATION,
@@ -170,4 +181,6 @@ ALL = (
     EVENTS_HANDLED,
     EVENT_LISTENERS,
     EVENT_LISTENERS_ENDED,
+    ROTATIONS,
+    ROTATIONS_OVERDUE,
 )

@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "health": ("telemetry:health", "Ask everything that the platform depends on how it is."),
     "config": ("config:config", "Settings: those fixed at start, and those that change while it runs."),
     "secrets": ("secrets:secrets", "Read and write secrets."),
+    "keys": ("keys:keys", "Rotate and retire the keys that wrap data keys."),
     "flags": ("flags:flags", "Read, write and evaluate feature flags."),
     "users": ("identity:users", "Accounts."),
     "cache": ("cache:cache", "The shared cache."),

@@ -15,6 +15,7 @@ from tradesense.entrypoints.cli.session import loaded, operator, pages, work
 
 if TYPE_CHECKING:
     from tradesense.core.secrets.models import SecretVersion, StoredSecret
+    from tradesense.core.secrets.rotation import RotationState
     from tradesense.entrypoints.services import Services
 
 
@@ -212,6 +213,34 @@ def providers(output: str) -> None:
         for offer in found.plugins.registry.offers(SecretStore)
     ]
     show_rows(rows, ["name", "chosen", "capabilities", "missing", "stability", "distribution"], output)
+
+
+@secrets.command()
+@click.argument("path")
+@output_option
+def rotate(path: str, output: str) -> None:
+    """Rotate the secret at PATH now, as its policy in the settings says."""
+
+    async def change(services: Services) -> tuple[int, str]:
+        return await services.rotation.rotate(path, actor=operator()), services.secrets.provider
+
+    version, provider = work(change)
+    show_one({"path": path, "version": version, "provider": provider}, output)
+
+
+@secrets.command()
+@output_option
+def rotations(output: str) -> None:
+    """List the secrets that have a policy, and when each is due."""
+
+    async def read(services: Services) -> tuple[RotationState, ...]:
+        return await services.rotation.states()
+
+    rows = [
+        {"path": state.path, "due_at": state.due_at, "pending": state.pending, "overdue": state.overdue}
+        for state in work(read)
+    ]
+    show_rows(rows, ["path", "due_at", "pending", "overdue"], output)
 
 
 def _named(path: str, versions: tuple[int, ...]) -> str:

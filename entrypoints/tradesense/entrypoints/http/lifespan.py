@@ -107,6 +107,10 @@ def background(services: Services) -> AbstractAsyncContextManager[None]:
         "cache notices": services.cache.run,
         "outbox": partial(services.relay.run, log_waiting),
     }
+    if services.secrets.cached:
+        work["secret notices"] = services.secrets.run
+    if services.watch.paths:
+        work["watched secrets"] = services.watch.run
     if services.settings.jobs.embedded:
         work["events"] = services.events.work
         work["queued jobs"] = partial(services.jobs.work, log_outcome)

@@ -33,7 +33,7 @@ VersionNumber = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 VERSIONS, METADATA = "versions", "metadata"
 PARTS = {VERSIONS: "read", METADATA: "read"}
 """What a GET may be about besides the value, by the end of its path, and the verb of the permission."""
-ACTIONS = {"undelete": "delete", "destroy": "destroy", "rollback": "write", METADATA: "write"}
+ACTIONS = {"rotate": "rotate", "undelete": "delete", "destroy": "destroy", "rollback": "write", METADATA: "write"}
 """What a POST may do, by the end of its path, and the verb of the permission."""
 
 
@@ -206,9 +206,11 @@ async def act_on_secret(
     path: FromPath[str],  # noqa: ARG001  # for OpenAPI; `asked` has it
     data: JSONBody[Action | None] = None,
 ) -> Written | Done:
-    """What the end of the path says: `/undelete`, `/destroy` (of `versions`, or all), `/rollback` (to `version`).
+    """What the end of the path says.
 
-    The permissions are `secrets:delete`, `secrets:destroy` and `secrets:write`.
+    That is `/rotate`, `/undelete` and `/destroy` (of `versions`, or all), `/rollback` (to `version`), `/metadata`.
+
+    The permissions are `secrets:rotate`, `secrets:delete`, `secrets:destroy` and `secrets:write`.
     """
     here, services = current(), current().services
     (wanted, action), body = asked(request), data or Action()
@@ -220,7 +222,10 @@ async def act_on_secret(
             raise InvalidInput("a rollback names the `version` that it goes back to")
         version = await services.secrets.rollback(wanted.scope, body.version, cas=body.cas, **by)
         return Written(version=version, provider=services.secrets.provider)
-    if action == "metadata":
+    if action == "rotate":
+        version = await services.rotation.rotate(wanted.scope, **by)
+        return Written(version=version, provider=services.secrets.provider)
+    if action == METADATA:
         await services.secrets.describe(wanted.scope, body.custom, **by)
     elif action == "undelete":
         await services.secrets.undelete(wanted.scope, body.versions, **by)

@@ -55,6 +55,10 @@ async def _until(stop: asyncio.Event, services: Services) -> None:
         "queued jobs": partial(services.jobs.work, log_outcome),
         "periodic jobs": partial(periodic, services),
     }
+    if services.secrets.cached:
+        work["secret notices"] = services.secrets.run
+    if services.watch.paths:
+        work["watched secrets"] = services.watch.run
     async with background(work, services.errors):
         await stop.wait()
         log.info("worker stops: what it has begun is finished, the rest goes back to the queue")

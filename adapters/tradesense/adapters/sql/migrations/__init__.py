@@ -174,7 +174,9 @@ def _known(revision: str | None, name: str) -> str | None:
 def _engine(url: URL, mode: str, busy_timeout: float) -> AsyncEngine:
     if url.drivername == "sqlite":
         return _sqlite.engine_for(_path(url), mode, busy_timeout=busy_timeout, poolclass=NullPool)
-    return _postgresql.engine_for(url, connect_timeout=CONNECT_SECONDS, statement_timeout=None, poolclass=NullPool)
+    return _postgresql.engine_for(
+        lambda: url, connect_timeout=CONNECT_SECONDS, statement_timeout=None, poolclass=NullPool
+    )
 
 
 def _path(url: URL) -> Path:

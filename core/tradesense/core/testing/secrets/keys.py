@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from tradesense.core.errors import DecryptionFailed, SecretStoreUnavailable
+from tradesense.core.capabilities import Capability
+from tradesense.core.errors import DecryptionFailed, InvalidInput, SecretStoreUnavailable
 from tradesense.core.secrets.models import WrappedKey
-from tradesense.core.secrets.ports import Aead, KeyEncryption
-from tradesense.core.testing.base import Contract, Make, fresh, opened, together
+from tradesense.core.secrets.ports import Aead, KeyEncryption, KeyRing
+from tradesense.core.testing.base import Contract, Make, eventually, fresh, opened, requires, together
 from tradesense.core.testing.checks import Calls, interrupt, refuse_when_closed, refuse_when_unreachable
 
 CONTEXT = {"namespace": "tests", "path": "team-a/db/password", "version": "7"}
-CALLS: Calls = {
+WRAPPING: Calls = {
     "wrap": lambda keys: keys.wrap(bytes(32), CONTEXT),
     "unwrap": lambda keys: keys.unwrap(WrappedKey(key_id="k", blob=b"x" * 60), CONTEXT),
+}
+TURNING: Calls = {
+    "keys": lambda keys: keys.keys(),
+    "rotate": lambda keys: keys.rotate(),
+    "retire": lambda keys: keys.retire("k"),
 }
 
 
@@ -24,6 +30,7 @@ class KeyEncryptionContract(Contract):
     """What every :class:`KeyEncryption` must do. All adapters that the fixture makes hold the same keys."""
 
     port = KeyEncryption
+    extensions = {Capability.KEY_RING: KeyRing}  # noqa: RUF012  # the base declares it as a ClassVar
 
     @pytest.fixture
     def unreachable(self) -> Make[KeyEncryption] | None:
@@ -116,11 +123,74 @@ class KeyEncryptionContract(Contract):
             await interrupt(lambda: keys.unwrap(wrapped, CONTEXT))
             assert await together(20, lambda _: keys.unwrap(wrapped, CONTEXT), seconds=self.patience) == [data_key] * 20
 
+    @requires(Capability.KEY_RING)
+    async def test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping(self, adapter: Make[KeyRing]) -> None:
+        async with opened(adapter()) as keys, opened(adapter()) as other:
+            data_key = secrets.token_bytes(32)
+            old = await keys.wrap(data_key, CONTEXT)
+            assert await self._current(keys) == old.key_id
+            made = await keys.rotate()
+            new = await keys.wrap(data_key, CONTEXT)
+            assert new.key_id == made != old.key_id
+            assert await self._current(keys) == made
+            for ring in (keys, other):
+                for wrapped in (old, new):
+                    assert await ring.unwrap(wrapped, CONTEXT) == data_key
+
+    @requires(Capability.KEY_RING)
+    async def test_others_wrap_with_a_new_key_soon(self, adapter: Make[KeyRing]) -> None:
+        async with opened(adapter()) as keys, opened(adapter()) as other:
+            await other.wrap(bytes(32), CONTEXT)
+            made = await keys.rotate()
+
+            async def followed() -> bool:
+                """The other adapter wraps with the new key."""
+                return (await other.wrap(bytes(32), CONTEXT)).key_id == made
+
+            await eventually(followed, seconds=self.patience)
+
+    @requires(Capability.KEY_RING)
+    async def test_a_retired_key_unwraps_no_more(self, adapter: Make[KeyRing]) -> None:
+        async with opened(adapter()) as keys:
+            old = await keys.wrap(bytes(32), CONTEXT)
+            await keys.rotate()
+            new = await keys.wrap(bytes(32), CONTEXT)
+            await keys.retire(old.key_id)
+            assert old.key_id not in {key.key_id for key in await keys.keys()}
+            with pytest.raises(DecryptionFailed):
+                await keys.unwrap(old, CONTEXT)
+            assert await keys.unwrap(new, CONTEXT) == bytes(32)
+        async with opened(adapter()) as keys:
+            with pytest.raises(DecryptionFailed):
+                await keys.unwrap(old, CONTEXT)
+            assert await keys.unwrap(new, CONTEXT) == bytes(32)
+
+    @requires(Capability.KEY_RING)
+    async def test_only_an_old_key_that_is_there_can_be_retired(self, adapter: Make[KeyRing]) -> None:
+        async with opened(adapter()) as keys:
+            await keys.rotate()
+            current = await self._current(keys)
+            for wrong in (current, fresh("unknown"), ""):
+                with pytest.raises(InvalidInput):
+                    await keys.retire(wrong)
+            wrapped = await keys.wrap(bytes(32), CONTEXT)
+            assert (wrapped.key_id, await keys.unwrap(wrapped, CONTEXT)) == (current, bytes(32))
+
+    def _calls(self) -> Calls:
+        return {**WRAPPING, **TURNING} if Capability.KEY_RING in self.capabilities else WRAPPING
+
+    async def _current(self, keys: KeyRing) -> str:
+        found = await keys.keys()
+        assert len({key.key_id for key in found}) == len(found)
+        (current,) = [key.key_id for key in found if key.current]
+        assert current == found[-1].key_id, "the keys are listed oldest first, and the newest wraps"
+        return current
+
     async def test_a_closed_adapter_says_so(self, adapter: Make[Any]) -> None:
-        await refuse_when_closed(adapter(), CALLS)
+        await refuse_when_closed(adapter(), self._calls())
 
     async def test_an_unreachable_provider_is_unavailable(self, unreachable: Make[Any] | None) -> None:
-        await refuse_when_unreachable(unreachable, SecretStoreUnavailable, CALLS)
+        await refuse_when_unreachable(unreachable, SecretStoreUnavailable, self._calls())
 
 
 class AeadContract(Contract):
