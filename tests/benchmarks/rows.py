@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import mean, median
@@ -28,45 +28,20 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import cacheload  # noqa: E402  # after the path
 import coordination  # noqa: E402  # after the path
 import envelopes  # noqa: E402  # after the path
-import httpx2  # noqa: E402  # after the path
+import identityrows  # noqa: E402  # after the path
 import reads  # noqa: E402  # after the path
+from measuring import Row, Served, micros_per_request, session_headers  # noqa: E402  # after the path
 
 import load  # noqa: E402  # after the path
 import stampede  # noqa: E402  # after the path
-from platform_process import ServerHandle, command, serving  # noqa: E402  # after the path
+from platform_process import command, serving  # noqa: E402  # after the path
 from servers import OwnServer, Valkey, free_port, wait_until  # noqa: E402  # after the path
 
-REQUESTS = 480
-"""Per sample: so few that a busy moment of the machine meets both sides."""
-
-SAMPLES = 20
 LAUNCHES = 3
 """Of both servers: where a process lies in memory makes it some percent quicker or slower for its whole life."""
 
 STARTS = 15
 COLD_STARTS = 5
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    id: str
-    operation: str
-    ours: float
-    peer: float
-    unit: str
-    bound: float
-    absolute: bool = False
-    """Whether the bound is on `ours` itself."""
-
-    @property
-    def ratio(self) -> float:
-        return self.ours if self.absolute else self.ours / self.peer
-
-    @property
-    def holds(self) -> bool:
-        return self.ratio <= self.bound
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -105,46 +80,6 @@ def bare_server() -> Iterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def session_headers(server: ServerHandle) -> dict[str, str]:
-    """The administrator's session, as a browser sends it."""
-    with httpx2.Client(base_url=server.url) as client:
-        token = client.get("/api/v1/auth/csrf").json()["csrf_token"]
-        body = {"email": server.admin_email, "password": server.admin_password}
-        client.post(
-            "/api/v1/auth/login", json=body, headers={"X-CSRF-Token": token, "Origin": server.url}
-        ).raise_for_status()
-        return {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
-
-
-@dataclass(frozen=True)
-class Served:
-    """A server that is measured."""
-
-    url: str
-    headers: dict[str, str]
-    pid: int
-
-    def load(self) -> None:
-        """Send one sample's requests."""
-        asyncio.run(load.send(self.url, self.headers, count=REQUESTS))
-
-
-def micros_per_request(*sides: Served) -> list[float]:
-    """CPU microseconds that each server spends on a request, the requests of all of them sent in turn.
-
-    It is the mean over all samples and what lies between them: what a server does beside its answers, as the export of
-    spans, is counted whenever it does it.
-    """
-    for side in sides:
-        side.load()
-    before = [load.cpu_seconds(side.pid) for side in sides]
-    for _ in range(SAMPLES):
-        for side in sides:
-            side.load()
-    spent = [load.cpu_seconds(side.pid) - then for side, then in zip(sides, before, strict=True)]
-    return [seconds / (SAMPLES * REQUESTS) * 1e6 for seconds in spent]
 
 
 def http_row(id_: str, operation: str, env: dict[str, str], bound: float) -> Row:
@@ -338,6 +273,7 @@ def p16_secret() -> Row:
 
 
 ROWS: tuple[Callable[[], Row], ...] = (
+    *identityrows.ROWS,
     p01,
     p02,
     p06,

@@ -71,6 +71,8 @@
     │   ├── LimiterUnavailable
     │   ├── JobQueueUnavailable
     │   ├── MessengerUnavailable
+    │   ├── WebhookUnavailable
+    │   │   └── WebhookRefused
     │   ├── IdentityProviderUnavailable
     │   └── AuditUnavailable
     └── IntegrityViolated             stored bytes are not what was written
@@ -642,6 +644,20 @@ class JobQueueUnavailable(Unavailable):
 
     code = "job-queue-unavailable"
     title = "The job queue is unavailable"
+
+
+class WebhookUnavailable(Unavailable):
+    """The receiver of a webhook was not reached, or did not answer in time."""
+
+    code = "webhook-unavailable"
+    title = "The receiver of a webhook is unavailable"
+
+
+class WebhookRefused(WebhookUnavailable):
+    """The receiver did not take the webhook, or is at an address that we may not be sent to."""
+
+    code = "webhook-refused"
+    title = "The webhook was not taken"
 
 
 class MessengerUnavailable(Unavailable):

@@ -33,12 +33,13 @@ from tradesense.core.identity.recognition import Recognition
 from tradesense.core.identity.roles import Roles
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
+from tradesense.core.identity.webhooks import Webhooks
 from tradesense.core.jobs.relay import Relay
 from tradesense.core.jobs.service import Jobs, Periodic
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.telemetry.service import HealthService
 from tradesense.core.transactions import Transactions
-from tradesense.entrypoints import parts, rotating
+from tradesense.entrypoints import members, parts, rotating
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.entrypoints.anchors import Anchors
 from tradesense.entrypoints.services import Services
@@ -100,7 +101,7 @@ class Platform(containers.DeclarativeContainer):
 
     policy, ours = settings.provided.identity.policy, joins("identity.provider")
     store, hasher, signer = chosen("identity.provider"), chosen("identity.hasher"), chosen("identity.signer")
-    csrf = Singleton(parts.csrf_tokens, adapters, settings)
+    csrf = Singleton(members.csrf_tokens, adapters, settings)
     identity = parts.making(store=store, trail=trail, clock=clock, ids=ids, policy=policy, joined=ours)
     breached, messenger = chosen("identity.breached"), chosen("identity.messenger")
     roles = Singleton(Roles, store=store, trail=trail, clock=clock, joined=ours)
@@ -111,13 +112,15 @@ class Platform(containers.DeclarativeContainer):
     devices, api_keys = granted(Devices), granted(ApiKeys, random=random, ids=ids)
     actions = Singleton(Actions, store=store, clock=clock, random=random, policy=policy)
     writing = parts.making(store=store, trail=trail, joined=ours)
-    mails = Singleton(parts.mails, settings)
+    mails = Singleton(members.mails, settings)
     mailing = writing(Mailing, actions=actions, mails=mails, messenger=messenger, jobs=jobs)
     passwords = Singleton(Passwords, hasher=hasher, breached=breached, policy=policy)
     accounts = writing(Accounts, passwords=passwords, mailing=mailing, clock=clock, ids=ids, roles=roles)
+    told, sender = Singleton(members.webhooks, settings), Singleton(members.webhook_sender, adapters, settings)
+    webhooks = Singleton(Webhooks, sender=sender, jobs=jobs, clock=clock, ids=ids, webhooks=told)
     tokens = identity(Tokens, signer=signer, random=random)
     anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
-    browsers = Singleton(parts.known_browsers, adapters, settings)
+    browsers = Singleton(members.known_browsers, adapters, settings)
     attempts = Singleton(Attempts, throttle=throttle, browsers=browsers, policy=policy)
     sessions = identity(
         Sessions, hasher=hasher, recognition=recognition, attempts=attempts, telemetry=telemetry, random=random
@@ -151,6 +154,8 @@ async def open_container(
     rotating.renewing(adapters, ready["watch"], given, settings, platform.provider())
     if ready["rotation"].policies:
         ready["jobs"].every(Periodic(name="secrets.rotate", every=rotating.EVERY_SECONDS, run=ready["rotation"].run))
+    if settings.identity.webhooks:
+        ready["trail"].listen(ready["webhooks"])
     async with AsyncExitStack() as stack:
         await adapters.open(stack)
         stack.push_async_callback(ready["cache"].aclose)

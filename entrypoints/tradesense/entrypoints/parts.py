@@ -26,9 +26,6 @@ from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.flags.ports import BucketHash, Patterns
 from tradesense.core.flags.toolkit import Toolkit
-from tradesense.core.identity.browsers import KnownBrowsers
-from tradesense.core.identity.csrf import CsrfTokens
-from tradesense.core.identity.mails import Mails
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.chain import ChainStore
 from tradesense.core.secrets.datakeys import DataKeys
@@ -42,7 +39,6 @@ from tradesense.core.telemetry.service import FanOut
 from tradesense.core.transactions import Transactions
 from tradesense.entrypoints import rotating
 from tradesense.entrypoints.adapters import Adapters
-from tradesense.entrypoints.mails import catalogue
 from tradesense.plugins.manager import Plugins
 from tradesense.settings.references import places, references, substituted
 from tradesense.settings.schema import Settings
@@ -104,35 +100,11 @@ def audit_log(adapters: Adapters, settings: Settings, chain: AuditChain) -> Audi
     return adapters.choose(AuditLog, settings.audit.provider, "audit.provider")
 
 
-def csrf_tokens(adapters: Adapters, settings: Settings) -> CsrfTokens:
-    """The CSRF tokens of this deployment."""
-    return CsrfTokens(
-        key=key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random), random=adapters.random
-    )
-
-
 def audit_trail(adapters: Adapters, *, log: AuditLog, chain: AuditChain, transactions: Transactions) -> AuditTrail:
     """The trail over the chosen log, watched by `/health`."""
     trail = AuditTrail(log=log, chain=chain, transactions=transactions)
     adapters.context.watch(TrailHealth(trail))
     return trail
-
-
-def known_browsers(adapters: Adapters, settings: Settings) -> KnownBrowsers:
-    """The browsers in which accounts have logged in; their key is derived from the one of the CSRF tokens."""
-    return KnownBrowsers(
-        key=key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random),
-        clock=adapters.clock,
-        random=adapters.random,
-        ttl=settings.identity.policy.browser_ttl,
-    )
-
-
-def mails(settings: Settings) -> Mails:
-    """What mails say in this deployment."""
-    mail, http = settings.identity.mail, settings.http
-    base = mail.links or http.base_url or f"http://{http.host}:{http.port}"
-    return Mails(catalogue(mail.templates), product=mail.product, base=base, locale=mail.locale)
 
 
 def hybrid_cache(adapters: Adapters, settings: Settings, locks: LockProvider, telemetry: FanOut) -> HybridCache:

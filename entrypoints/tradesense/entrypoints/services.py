@@ -30,6 +30,7 @@ from tradesense.core.identity.recognition import Recognition
 from tradesense.core.identity.roles import Roles
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
+from tradesense.core.identity.webhooks import Webhooks
 from tradesense.core.jobs.relay import Relay
 from tradesense.core.jobs.service import Jobs
 from tradesense.core.secrets.keys import Keys
@@ -69,6 +70,7 @@ class Services:
     api_keys: ApiKeys
     roles: Roles
     introspection: Introspection
+    webhooks: Webhooks
     tokens: Tokens
     signer: TokenSigner
     csrf: CsrfTokens

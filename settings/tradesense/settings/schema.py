@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
 from tradesense.core.cache.options import EntryOptions
-from tradesense.core.identity.models import IdentityPolicy
 from tradesense.core.sensitive import Secret
-
-Environment = Literal["development", "testing", "staging", "production"]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
-Positive = Annotated[int, Meta(ge=1)]
-Ratio = Annotated[float, Meta(ge=0, le=1)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all sections: unknown names are problems, not surprises."""
+from tradesense.settings.base import Environment, Name, Port, Positive, Ratio, Section
+from tradesense.settings.identity import IdentitySettings
 
 
 class LimitSettings(Section, frozen=True, kw_only=True):
@@ -42,9 +33,6 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     """When the shared count is away: answer nobody (503), everybody, or count in each process to a quarter."""
     shadow: bool = False
     """Count and measure, and refuse nobody."""
-
-
-LimitName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class HttpSettings(Section, frozen=True, kw_only=True):
@@ -71,42 +59,8 @@ class HttpSettings(Section, frozen=True, kw_only=True):
     """Bytes of a request's body."""
     max_json_depth: Annotated[int, Meta(ge=1, le=512)] = 64
     """How deep JSON may nest."""
-    limits: dict[LimitName, LimitSettings] = {}
+    limits: dict[Name, LimitSettings] = {}
     """Rate limits by name, each a section ``[http.limits.NAME]``."""
-
-
-class MailSettings(Section, frozen=True, kw_only=True):
-    """``[identity.mail]``: what mails say."""
-
-    product: str = "TradeSense"
-    """What mails call the platform."""
-    locale: str = "en"
-    """The language for who has not chosen one, or one that there are no texts in."""
-    links: str = ""
-    """The address that links begin with: that of the pages which take the tokens. ``http.base_url`` when empty."""
-    templates: str = ""
-    """A folder of texts, ``LANGUAGE.toml`` each, that go before those that come with the platform."""
-
-
-class IdentitySettings(Section, frozen=True, kw_only=True):
-    """``[identity]``: accounts, sessions and tokens."""
-
-    provider: str = "memory"
-    """Who keeps accounts and sessions: an ``IdentityStore``."""
-    hasher: str = "argon2"
-    """The ``PasswordHasher``."""
-    signer: str = "jose"
-    """The ``TokenSigner``."""
-    messenger: str = "console"
-    """The ``Messenger`` for mail."""
-    breached: str = "null"
-    """The ``BreachedPasswords`` source."""
-    csrf_key: Secret = Secret("")
-    """At least 32 bytes that CSRF tokens are made with."""
-    policy: IdentityPolicy = IdentityPolicy()
-    """Lengths of passwords, lives of sessions and tokens, limits of logins."""
-    mail: MailSettings = MailSettings()
-    """What mails say."""
 
 
 class RotationSettings(Section, frozen=True, kw_only=True):
@@ -139,7 +93,7 @@ class SecretsSettings(Section, frozen=True, kw_only=True):
     """Seconds that the last answer is given, marked as stale, while the provider is away."""
     watch_every: Annotated[float, Meta(ge=0.05, le=3600)] = 5.0
     """Seconds between two looks at secrets that settings refer to, for who must take a new value while it runs."""
-    rotation: dict[LimitName, RotationSettings] = {}
+    rotation: dict[Name, RotationSettings] = {}
     """Secrets that are rotated, each by a section ``[secrets.rotation.NAME]``."""
 
 

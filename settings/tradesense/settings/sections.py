@@ -16,7 +16,14 @@ from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import Problem, SettingsInvalid, UnknownProvider
 from tradesense.core.flags.ports import ExposureSink, FlagStore
-from tradesense.core.identity.ports import BreachedPasswords, IdentityStore, Messenger, PasswordHasher, TokenSigner
+from tradesense.core.identity.ports import (
+    BreachedPasswords,
+    IdentityStore,
+    Messenger,
+    PasswordHasher,
+    TokenSigner,
+    WebhookSender,
+)
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import KeyEncryption, SecretStore
 from tradesense.core.sensitive import Secret
@@ -35,6 +42,7 @@ CHOICES: Mapping[str, type[Any]] = {
     "identity.signer": TokenSigner,
     "identity.messenger": Messenger,
     "identity.breached": BreachedPasswords,
+    "identity.webhook_sender": WebhookSender,
     "secrets.provider": SecretStore,
     "secrets.key_encryption": KeyEncryption,
     "cache.provider": CacheStore,

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from tradesense.core.errors import Problem
 from tradesense.settings import devkeys, environment
+from tradesense.settings.base import Environment
 from tradesense.settings.layers import Layer, Tree, Value, find, leaves, merge, read_toml
-from tradesense.settings.schema import Environment
 from tradesense.settings.validate import SCHEME
 
 LOCAL_FILE = "tradesense.local.toml"

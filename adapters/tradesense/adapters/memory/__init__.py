@@ -13,7 +13,7 @@ from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvi
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.flags.ports import ExposureSink, FlagStore
-from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, IdentityStore, Messenger
+from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, IdentityStore, Messenger, WebhookSender
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.telemetry.ports import AlertNotifier, ErrorReporter, Telemetry
@@ -159,6 +159,12 @@ def _identity() -> Iterable[Adapter]:
         name="memory",
         factory=f"{_HERE}.identity:provider",
         summary="An external login that a test plays",
+    )
+    yield Adapter(
+        port=WebhookSender,
+        name="memory",
+        factory=f"{_HERE}.identity:webhook_sender",
+        summary="Keeps the last webhooks instead of sending them",
     )
     yield Adapter(
         port=Messenger,

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import unicodedata
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -17,10 +17,11 @@ from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._people import MemoryIdentityStore
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.settings import MemoryIdentitySettings
+from tradesense.core.addresses import target_of
 from tradesense.core.ambient import Random
 from tradesense.core.errors import CredentialsRefused, InvalidInput
 from tradesense.core.identity.models import ExternalIdentity, Message
-from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, Messenger
+from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, Messenger, WebhookSender
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
@@ -37,6 +38,9 @@ class _Asked(msgspec.Struct, frozen=True):
     nonce: str
     challenge: str
     redirect_uri: str
+
+
+KEPT_WEBHOOKS = 1000
 
 
 class MemoryIdentityProvider:
@@ -136,6 +140,28 @@ def _s256(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+class MemoryWebhookSender(Lifecycle):
+    """Keeps the last webhooks instead of sending them. See :class:`WebhookSender`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: deque[tuple[str, dict[str, str], bytes]] = deque(maxlen=KEPT_WEBHOOKS)
+        self.status = 204
+        """What the next ones are answered with."""
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """See :meth:`WebhookSender.send`."""
+        self.check_open()
+        target_of(url)
+        self.sent.append((url, dict(headers), body))
+        return self.status
+
+
+def webhook_sender(_: NoSettings, context: AdapterContext) -> MemoryWebhookSender:  # noqa: ARG001  # every factory takes both
+    """The factory of the sender of webhooks."""
+    return MemoryWebhookSender()
+
+
 def store(_: NoSettings, context: AdapterContext) -> MemoryIdentityStore:
     """The factory of the store."""
     return MemoryIdentityStore(context.share(MemoryState, MemoryState))
@@ -162,3 +188,4 @@ def breached(
 _provider: type[IdentityProvider] = MemoryIdentityProvider
 _messenger: type[Messenger] = MemoryMessenger
 _breached: type[BreachedPasswords] = MemoryBreachedPasswords
+_webhook_sender: type[WebhookSender] = MemoryWebhookSender

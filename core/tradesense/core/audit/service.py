@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -54,6 +55,18 @@ class _Undone(Exception):
     """Rolls a transaction back that was only to be tried."""
 
 
+class Listener(Protocol):
+    """Is told of what is recorded."""
+
+    def wants(self, action: str) -> bool:
+        """Whether it is told of this action."""
+        ...
+
+    async def tell(self, entry: AuditEntry) -> None:
+        """Take note of an entry; what it raises undoes the entry, and the change that it is of."""
+        ...
+
+
 class AuditTrail:
     """Records events and verifies the record."""
 
@@ -63,8 +76,22 @@ class AuditTrail:
         self._transactions = transactions
         self.refused = False
         """Whether the last record could not be written."""
+        self._listener: Listener | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Let ``listener`` be told of what is recorded of the actions that it wants, in the same transaction."""
+        self._listener = listener
 
     async def _record(self, entry: AuditEntry) -> None:
+        listener = self._listener
+        if listener is None or entry.outcome is Outcome.ATTEMPTED or not listener.wants(entry.action):
+            await self._append(entry)
+            return
+        async with self._transactions.begin():
+            await self._append(entry)
+            await listener.tell(entry)
+
+    async def _append(self, entry: AuditEntry) -> None:
         try:
             await self._log.append(entry)
         except AuditUnavailable:

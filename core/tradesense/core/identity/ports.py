@@ -123,6 +123,22 @@ class Messenger(Protocol):
         ...
 
 
+class WebhookSender(Protocol):
+    """Posts signed events to URLs that others have chosen (ASVS 15.3.2)."""
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Post ``body`` and return the status of the answer, of which nothing else is read.
+
+        The name is resolved once and the connection goes to an address that was checked. No redirect is followed.
+
+        :raises InvalidInput: the URL is not one that anybody may be sent to.
+        :raises WebhookRefused: its host has an address that is not public.
+        :raises WebhookUnavailable: the host was not reached, or did not answer within five seconds.
+        :raises AdapterClosed: before opening and after closing.
+        """
+        ...
+
+
 class IdentityProvider(Protocol):
     """An external login: OAuth 2.0 with PKCE, and OpenID Connect where the provider speaks it."""
 

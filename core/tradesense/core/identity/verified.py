@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from datetime import UTC, datetime
 from typing import Any
 
 from tradesense.core.ambient import Clock
@@ -28,7 +29,7 @@ class VerifiedTokens:
         self._signer = signer
         self._clock = clock
         self._most = most
-        self._known: OrderedDict[tuple[TokenKind, bytes], tuple[float, dict[str, Any]]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[datetime, dict[str, Any]]] = OrderedDict()
 
     async def verify(self, kind: TokenKind, token: str) -> dict[str, Any]:
         """The claims of a token of exactly this kind. Leave them as they are: the next caller gets them too.
@@ -37,14 +38,22 @@ class VerifiedTokens:
         """
         if len(token) > LONGEST or not token.isascii():
             raise TokenRefused("the token is malformed")
-        key = (kind, hashlib.sha256(token.encode()).digest())
+        key = hashlib.sha256((kind + " " + token).encode()).digest()
         known = self._known.get(key)
         if known is not None:
-            if self._clock.now().timestamp() < known[0]:
+            if self._clock.now() < known[0]:
                 return known[1]
             self._known.pop(key, None)
         claims = await self._signer.verify(kind, token)
-        self._known[key] = (float(claims["exp"]), claims)
+        self._known[key] = (_instant(claims["exp"]), claims)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return claims
+
+
+def _instant(expiry: float) -> datetime:
+    """The instant, or one that has passed where no calendar has it: then the signer is asked each time."""
+    try:
+        return datetime.fromtimestamp(expiry, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.min.replace(tzinfo=UTC)

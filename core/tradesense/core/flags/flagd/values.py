@@ -54,7 +54,7 @@ def plain(value: float) -> float | int | None:
     """A result as JSON knows it: whole where it is whole, ``None`` where it is no number."""
     if not math.isfinite(value):
         return None
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value  # the sum of nothing is an int
 
 
 def text(value: Any) -> str:

@@ -1,0 +1,54 @@
+"""Makers for the identity room, as :mod:`parts` has them for the others: tokens of forms, mails, browsers, webhooks."""
+
+from __future__ import annotations
+
+from tradesense.core.identity.browsers import KnownBrowsers
+from tradesense.core.identity.csrf import CsrfTokens
+from tradesense.core.identity.mails import Mails
+from tradesense.core.identity.ports import WebhookSender
+from tradesense.core.identity.webhooks import Webhook
+from tradesense.entrypoints import parts
+from tradesense.entrypoints.adapters import Adapters
+from tradesense.entrypoints.mails import catalogue
+from tradesense.settings.schema import Settings
+
+
+def csrf_tokens(adapters: Adapters, settings: Settings) -> CsrfTokens:
+    """The CSRF tokens of this deployment."""
+    return CsrfTokens(
+        key=parts.key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random),
+        random=adapters.random,
+    )
+
+
+def known_browsers(adapters: Adapters, settings: Settings) -> KnownBrowsers:
+    """The browsers in which accounts have logged in; their key is derived from the one of the CSRF tokens."""
+    return KnownBrowsers(
+        key=parts.key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random),
+        clock=adapters.clock,
+        random=adapters.random,
+        ttl=settings.identity.policy.browser_ttl,
+    )
+
+
+def mails(settings: Settings) -> Mails:
+    """What mails say in this deployment."""
+    mail, http = settings.identity.mail, settings.http
+    base = mail.links or http.base_url or f"http://{http.host}:{http.port}"
+    return Mails(catalogue(mail.templates), product=mail.product, base=base, locale=mail.locale)
+
+
+def webhook_sender(adapters: Adapters, settings: Settings) -> WebhookSender:
+    """The chosen sender; where nobody is told of anything, one that imports nothing."""
+    name = settings.identity.webhook_sender if settings.identity.webhooks else "memory"
+    return adapters.choose(WebhookSender, name, "identity.webhook_sender")
+
+
+def webhooks(settings: Settings) -> dict[str, Webhook]:
+    """Who is told of identity's events."""
+    return {
+        name: Webhook(
+            url=one.url, events=one.events, secrets=(one.secret, *([one.next_secret] if one.next_secret else []))
+        )
+        for name, one in settings.identity.webhooks.items()
+    }
