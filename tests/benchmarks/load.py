@@ -14,16 +14,22 @@ CPUCLOCK_SCHED = 2
 """What Linux's clock_getcpuclockid(3) puts into the last bits of a process's clock: all of its threads' time."""
 
 
-def request_bytes(url: str, headers: dict[str, str]) -> bytes:
-    """A GET request, ready to be sent again and again."""
+def request_bytes(url: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """A GET request, or a POST of JSON, ready to be sent again and again."""
     parts = urlsplit(url)
-    lines = [f"GET {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    if body:
+        headers = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
+    lines = [
+        f"{'POST' if body else 'GET'} {parts.path} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        *(f"{k}: {v}" for k, v in headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-async def send(url: str, headers: dict[str, str], *, count: int, connections: int = 8) -> None:
+async def send(url: str, headers: dict[str, str], *, count: int, connections: int = 8, body: bytes = b"") -> None:
     """Send ``count`` requests over ``connections`` connections; every answer must be 200."""
-    parts, message = urlsplit(url), request_bytes(url, headers)
+    parts, message = urlsplit(url), request_bytes(url, headers, body)
 
     async def one(share: int) -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)

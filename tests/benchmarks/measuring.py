@@ -56,10 +56,12 @@ class Served:
     url: str
     headers: dict[str, str]
     pid: int
+    body: bytes = b""
+    """What is posted; it is a GET where there is none."""
 
     def load(self) -> None:
         """Send one sample's requests."""
-        asyncio.run(load.send(self.url, self.headers, count=REQUESTS))
+        asyncio.run(load.send(self.url, self.headers, count=REQUESTS, body=self.body))
 
 
 def micros_per_request(*sides: Served) -> list[float]:

@@ -28,6 +28,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import cacheload  # noqa: E402  # after the path
 import coordination  # noqa: E402  # after the path
 import envelopes  # noqa: E402  # after the path
+import flagload  # noqa: E402  # after the path
 import identityrows  # noqa: E402  # after the path
 import reads  # noqa: E402  # after the path
 from measuring import Row, Served, micros_per_request, session_headers  # noqa: E402  # after the path
@@ -112,6 +113,18 @@ def tracing(endpoint: str, ratio: str) -> dict[str, str]:
         "TRADESENSE_TELEMETRY__SAMPLE_RATIO": ratio,
         "TRADESENSE_TELEMETRY__OTEL__ENDPOINT": endpoint,
     }
+
+
+def p03() -> Row:
+    """One flag over OFREP by bearer token, against a route that does nothing."""
+    launches: list[list[float]] = []
+    for _ in range(LAUNCHES):
+        with bare_server() as (bare_url, bare_pid), serving({}) as server:
+            url, headers = flagload.over_http(server)
+            full = Served(url, headers, server.process.pid, body=flagload.QUESTION)
+            launches.append(micros_per_request(full, Served(bare_url, {}, bare_pid)))
+    ours, peer = (mean(side) for side in zip(*launches, strict=True))
+    return Row("P03", "OFREP single evaluation", ours, peer, "us CPU/request", 0.5)
 
 
 def p18() -> Row:
@@ -276,6 +289,8 @@ ROWS: tuple[Callable[[], Row], ...] = (
     *identityrows.ROWS,
     p01,
     p02,
+    p03,
+    *flagload.ROWS,
     p06,
     p06b,
     p07,

@@ -94,6 +94,7 @@ class Platform(containers.DeclarativeContainer):
         joined=joins("flags.provider"),
         refresh=refresh,
         toolkit=Singleton(parts.toolkit, adapters),
+        backplane=chosen("cache.backplane"),
     )
     exposures = chosen("flags.exposures")
     config_store, config_joins = chosen("config.provider"), joins("config.provider")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import DatabaseUnavailable
@@ -33,12 +34,44 @@ class Definitions:
         self._changes = 0
         self._reading: asyncio.Task[None] | None = None
         self._began = 0.0
+        self._loaded = asyncio.Event()
+        """Set, and replaced, whenever other definitions are in force."""
 
     def changed(self) -> None:
         """This process has changed a flag: what is read from now on, and not before, counts as fresh."""
         self._changes += 1
         self._fresh_until = float("-inf")
         self._reading = None  # what that reading finds may be older than the change
+        self._wake()
+
+    def stale(self) -> None:
+        """Somebody says that a definition has changed: whoever comes next asks the store."""
+        self._fresh_until = float("-inf")
+        self._wake()
+
+    @property
+    def tag(self) -> str:
+        """Names the definitions in force, alike in every process."""
+        return str(self._generation)
+
+    async def changed_since(self, tag: str, seconds: float) -> str:
+        """The tag in force: as soon as it is another than ``tag``, or as it is after ``seconds``.
+
+        :raises DatabaseUnavailable: no definitions were ever read.
+        """
+        until = self._clock.monotonic() + seconds
+        while True:
+            await self.current()
+            left = until - self._clock.monotonic()
+            if self.tag != tag or left <= 0:
+                return self.tag
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, self._refresh)):
+                    await self._loaded.wait()
+
+    def _wake(self) -> None:
+        self._loaded.set()
+        self._loaded = asyncio.Event()
 
     async def current(self) -> Library:
         """The definitions.
@@ -70,6 +103,7 @@ class Definitions:
                     return  # a change was made meanwhile; whoever comes next reads again
                 self._library.load(flags)
                 self._generation = generation
+                self._wake()
         except DatabaseUnavailable:
             if self._generation < 0:
                 raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -57,6 +59,10 @@ class Library:
 
     def load(self, flags: Iterable[StoredFlag], segments: Sequence[Segment] = ()) -> None:
         """Let these be all definitions. What has the revision that it had is not compiled again."""
+        with _uncollected():
+            self._load(flags, segments)
+
+    def _load(self, flags: Iterable[StoredFlag], segments: Sequence[Segment]) -> None:
         self._load_segments(segments)
         entries: dict[str, _Entry] = {}
         for stored in flags:
@@ -125,6 +131,18 @@ class Library:
                 self._segments[key] = compile_segment(segment, self.toolkit, self.world)
             except InvalidFlag:
                 continue  # nobody is part of a segment that cannot be evaluated
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Many closures are made at once, and all of them stay: looking for garbage among them costs more than they do."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _encoded(rows: dict[str, Segment]) -> bytes:

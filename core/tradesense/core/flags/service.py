@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import FlagConflict, FlagNotFound
+from tradesense.core.cache.ports import Backplane
+from tradesense.core.errors import FlagConflict, FlagNotFound, InvalidFlag
 from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.definitions import Definitions
+from tradesense.core.flags.engine import compile_flag
 from tradesense.core.flags.explain import Explanation, explain
 from tradesense.core.flags.keys import check_key
 from tradesense.core.flags.models import Context, Evaluation, Flag, StoredFlag
+from tradesense.core.flags.notices import FlagNotices
 from tradesense.core.flags.ports import FlagStore
+from tradesense.core.flags.preview import MAX_SAMPLES, Preview, compared
 from tradesense.core.flags.toolkit import Toolkit
+from tradesense.core.flags.toolkit import at as fixed
 from tradesense.core.paging import MAX_PAGE, Page
 
 
@@ -31,12 +41,14 @@ class Flags:
         joined: bool,
         refresh: float = 1.0,
         toolkit: Toolkit | None = None,
+        backplane: Backplane | None = None,
     ) -> None:
         self._store = store
         self._trail = trail
         self._joined = joined
         self._toolkit = toolkit or Toolkit(now=lambda: clock.now().timestamp())
         self._definitions = Definitions(store=store, clock=clock, refresh=refresh, toolkit=self._toolkit)
+        self._notices = FlagNotices(backplane, heard=self._definitions.stale) if backplane else None
 
     async def get(self, key: str) -> StoredFlag:
         """The flag's definition.
@@ -59,7 +71,7 @@ class Flags:
         async with self._trail.change(event, joined=self._joined):
             stored = await self._store.put(flag, expected=expected)
             event.detail["revision"] = str(stored.revision)
-        self._definitions.changed()
+        await self._changed()
         return stored
 
     async def delete(self, key: str, *, actor: Actor, expected: int | None = None, correlation_id: str = "") -> None:
@@ -73,11 +85,28 @@ class Flags:
             raise FlagConflict(f"{key!r} is a prerequisite of {', '.join(users[:10])}", mend="change them first")
         async with self._trail.change(event, joined=self._joined):
             await self._store.delete(key, expected=expected)
-        self._definitions.changed()
+        await self._changed()
 
     async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
         """A page of definitions; ``limit`` is brought into 1 to 1000."""
         return await self._store.list(cursor=cursor, limit=min(max(limit, 1), MAX_PAGE))
+
+    async def run(self) -> None:
+        """Hear of changes made by other processes until cancelled. Without it they are seen a little later."""
+        if self._notices is not None:
+            await self._notices.listen()
+
+    async def changed_since(self, tag: str, seconds: float) -> str:
+        """Wait for ``seconds`` at most for other definitions than those that ``tag`` names; the tag in force.
+
+        :raises DatabaseUnavailable: no definitions were ever read.
+        """
+        return await self._definitions.changed_since(tag, seconds)
+
+    async def _changed(self) -> None:
+        self._definitions.changed()
+        if self._notices is not None:
+            await self._notices.tell()
 
     async def check(self, flag: Flag) -> None:
         """Refuse a definition that cannot be evaluated, alone or together with those that it refers to.
@@ -100,6 +129,49 @@ class Flags:
         :raises DatabaseUnavailable: no definitions were ever read.
         """
         return tuple((await self._definitions.current()).evaluate_all(context))
+
+    async def preview(self, flag: Flag, samples: Sequence[Context], *, at: datetime | None = None) -> Preview:
+        """Who of ``samples`` would be served another variant if ``flag`` were written, now or ``at`` another time.
+
+        :raises InvalidFlag: the definition cannot be evaluated, or there are more than 10,000 samples.
+        """
+        if len(samples) > MAX_SAMPLES:
+            raise InvalidFlag(f"samples: a preview takes at most {MAX_SAMPLES}, these are {len(samples)}")
+        await self.check(flag)
+        library = await self._definitions.current()
+        toolkit = self._toolkit if at is None else fixed(at, self._toolkit)
+        candidate = compile_flag(flag, toolkit, library.world)
+        before = [library.evaluate(flag.key, sample) for sample in samples]
+        return compared(before, [candidate(sample) for sample in samples])
+
+    async def switch(self, key: str, *, on: bool, actor: Actor, correlation_id: str = "") -> StoredFlag:
+        """Enable or disable a flag, whatever else stands in it: the kill switch. It never waits for a revision.
+
+        :raises FlagNotFound: there is none.
+        """
+        while True:
+            stored = await self.get(key)
+            flag = msgspec.structs.replace(stored.flag, enabled=on)
+            try:
+                return await self.put(flag, actor=actor, expected=stored.revision, correlation_id=correlation_id)
+            except FlagConflict:
+                continue  # another has written it meanwhile: what they wrote stays, and is switched
+
+    async def adopt(self, flags: Sequence[Flag], *, actor: Actor, correlation_id: str = "") -> tuple[StoredFlag, ...]:
+        """Write several definitions, as those of another flag system; none, where one cannot be evaluated.
+
+        :raises InvalidFlag: the message names flag and path of each fault.
+        """
+        faults: list[tuple[str, str]] = []
+        for flag in flags:
+            try:
+                await self.check(flag)
+            except InvalidFlag as error:
+                told = error.faults or (("$", error.detail),)
+                faults += [(f"{flag.key}.{path}", text) for path, text in told]
+        if faults:
+            raise InvalidFlag(faults=faults)
+        return tuple([await self.put(flag, actor=actor, correlation_id=correlation_id) for flag in flags])
 
     async def explain(self, key: str, context: Context) -> Explanation:
         """Evaluate one flag and say why: which rule, which bucket, why not the others.

@@ -8,12 +8,14 @@ import click
 import msgspec
 
 from tradesense.core.errors import InvalidFlag
+from tradesense.core.flags.flagd import document
 from tradesense.core.flags.models import Flag
 from tradesense.entrypoints.cli.failures import FAILED
 from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows
 from tradesense.entrypoints.cli.session import operator, pages, work
 
 if TYPE_CHECKING:
+    from tradesense.core.flags.explain import Explanation
     from tradesense.core.flags.models import Evaluation, StoredFlag
     from tradesense.entrypoints.services import Services
 
@@ -105,6 +107,71 @@ def eval_(ctx: click.Context, key: str, context: str, output: str) -> None:
     show_one({name: field for name, field in fields.items() if not name.startswith("error") or field}, output)
     if found.error_code is not None:
         ctx.exit(FAILED)
+
+
+@flags.command()
+@click.argument("key")
+@click.option("--context", default="{}", metavar="JSON", help='Whom it is evaluated for, as in {"targetingKey": "u1"}.')
+@output_option
+def explain(key: str, context: str, output: str) -> None:
+    """Say why the flag KEY serves what it serves: which rule, which bucket, why not the others."""
+    known = _context(context)
+
+    async def ask(services: Services) -> Explanation:
+        return await services.flags.explain(key, known)
+
+    found = work(ask)
+    if output == "json":
+        show_json(found)
+        return
+    rows = [
+        {
+            "step": step.path,
+            "outcome": step.outcome,
+            "why": step.why,
+            "buckets": ", ".join(f"{name} {percent:.3f} %" for name, percent in step.buckets.items()),
+        }
+        for step in found.steps
+    ]
+    show_rows(rows, ["step", "outcome", "why", "buckets"], output)
+
+
+@flags.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--format", "form", type=click.Choice(["flagd"]), default="flagd", help="What FILE is written in.")
+@click.option("--generation", type=click.Choice(["1", "2"]), default="2", help="Of the bucketing of `fractional`.")
+@output_option
+def import_(file: BinaryIO, form: str, generation: str, output: str) -> None:  # noqa: ARG001  # there is one format
+    """Write all flags of FILE, a JSON document of flagd; none, where one cannot be evaluated."""
+    found = document.read(file.read(), generation=1 if generation == "1" else 2)
+
+    async def write(services: Services) -> tuple[StoredFlag, ...]:
+        return await services.flags.adopt(found, actor=operator())
+
+    rows = [{"key": stored.flag.key, "revision": stored.revision} for stored in work(write, keeps="flags.provider")]
+    show_rows(rows, ["key", "revision"], output)
+
+
+@flags.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["flagd", "native"]),
+    default="flagd",
+    help="What is written; flagd if left out.",
+)
+@output_option
+def export(form: str, output: str) -> None:  # noqa: ARG001  # a document is JSON either way
+    """Print all flags as one JSON document: flagd's, or a list of definitions fit for `flags set`."""
+
+    async def read(services: Services) -> list[StoredFlag]:
+        return [stored async for stored in pages(services.flags.list)]
+
+    found = [stored.flag for stored in work(read)]
+    if form == "native":
+        show_json(found)
+    else:
+        click.echo(document.write(found))
 
 
 def _flag(key: str, text: bytes) -> Flag:

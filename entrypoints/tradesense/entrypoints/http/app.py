@@ -20,6 +20,7 @@ from tradesense.entrypoints.http import (
     flags,
     identity,
     limits,
+    ofrep,
     openapi,
     plugins,
     roles,
@@ -37,6 +38,7 @@ from tradesense.entrypoints.http.front import Front
 from tradesense.entrypoints.http.guards import authorize, inventory
 from tradesense.entrypoints.http.handling import HANDLERS, tell
 from tradesense.entrypoints.http.observe import Observe
+from tradesense.entrypoints.http.ofrep import Ofrep
 from tradesense.entrypoints.http.readiness import Readiness
 from tradesense.entrypoints.http.routing import Templates
 from tradesense.entrypoints.http.site import Site
@@ -63,6 +65,7 @@ def create_app(services: Services, *, readiness: Readiness | None = None, log_to
             Deadline(routes, within) if (within := settings.http.answer_within) else routes,
             settings.http,
             DIRECT,
+            find=Ofrep(routes).find,
             forms=tokens.FORMS,
         ),
         services=services,
@@ -112,6 +115,7 @@ def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
         *users.ROUTES,
         *secrets.ROUTES,
         *flags.ROUTES,
+        *ofrep.ROUTES,
         *config.ROUTES,
         *cache.ROUTES,
         *events.ROUTES,

@@ -1,50 +1,24 @@
-"""Flags: single evaluation over OFREP, and the definitions for administrators."""
+"""Flags: the definitions, for administrators. They are evaluated in :mod:`.ofrep`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from litestar import Request, Response, delete, get, post, put
+from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
-from tradesense.core.flags.models import ErrorCode, Evaluation, Flag, FlagValue, Metadata, Reason, StoredFlag
-from tradesense.core.telemetry.instruments import FLAG_EVALUATIONS
+from tradesense.core.flags.explain import Explanation
+from tradesense.core.flags.models import Flag, StoredFlag
+from tradesense.core.flags.preview import Preview
 from tradesense.entrypoints.http import conditional, problems
+from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
-from tradesense.entrypoints.http.handling import problem_response
 from tradesense.entrypoints.http.problems import Refused
 from tradesense.entrypoints.http.queries import Cursor, Limit
-
-NOT_FOUND, BAD_REQUEST = 404, 400
-
-
-class EvaluationRequest(Struct, frozen=True, kw_only=True):
-    """OFREP's ``evaluationRequest``. Unknown fields are left alone, as the protocol may grow."""
-
-    context: dict[str, Any]
-
-
-class EvaluationSuccess(Struct, frozen=True, kw_only=True, rename="camel"):
-    """OFREP's ``serverEvaluationSuccess``. Without ``value`` the caller's own default applies."""
-
-    key: str
-    reason: str
-    value: FlagValue | UnsetType = UNSET
-    variant: str = ""
-    metadata: Metadata | UnsetType = UNSET
-
-
-class EvaluationFailure(Struct, frozen=True, kw_only=True, rename="camel"):
-    """OFREP's ``evaluationFailure`` and ``flagNotFound``."""
-
-    key: str
-    error_code: str
-    error_details: str
 
 
 class FlagBody(Flag, frozen=True, kw_only=True):
@@ -67,64 +41,6 @@ class FlagPage(Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
-def malformed(request: Request[Any, Any, Any], refusal: Refused) -> Response[Any]:
-    """OFREP has its own form for a body that cannot be read; every other refusal stays a problem."""
-    if refusal.kind is not problems.INVALID_BODY:
-        return problem_response(request, refusal)
-    first = refusal.faults[0] if refusal.faults else {"path": "$", "message": refusal.detail}
-    in_context = first["path"].startswith("$.context") or "`context`" in first["message"]
-    failure = EvaluationFailure(
-        key=str(request.path_params.get("key", "")),
-        error_code=ErrorCode.INVALID_CONTEXT if in_context else ErrorCode.PARSE_ERROR,
-        error_details=f"{first['path']}: {first['message']}",
-    )
-    return Response(failure, status_code=BAD_REQUEST)
-
-
-@post(
-    "/ofrep/v1/evaluate/flags/{key:str}",
-    opt=guard("flags:evaluate"),
-    status_code=200,
-    tags=["ofrep"],
-    exception_handlers={Refused: malformed},
-    responses={
-        BAD_REQUEST: ResponseSpec(EvaluationFailure, description="Why there is no value.", generate_examples=False),
-        NOT_FOUND: ResponseSpec(EvaluationFailure, description="There is no such flag.", generate_examples=False),
-    },
-)
-async def evaluate(
-    key: FromPath[str], data: JSONBody[EvaluationRequest]
-) -> Response[EvaluationSuccess | EvaluationFailure]:
-    """Evaluate one flag for a context (OFREP 0.3)."""
-    subject = data.context.get("targetingKey")
-    if subject is not None and not isinstance(subject, str):
-        return _failure(key, ErrorCode.INVALID_CONTEXT, "targetingKey is a text")
-    services = current().services
-    found = await services.flags.evaluate(key, data.context)
-    services.telemetry.bind(FLAG_EVALUATIONS, (found.reason,))(1)
-    if found.error_code is not None:
-        return _failure(key, found.error_code, found.error_details)
-    return Response(_success(found))
-
-
-def _success(found: Evaluation) -> EvaluationSuccess:
-    """OFREP's enumeration has no DEFAULT: it goes as UNKNOWN, with our own reason beside it."""
-    known = found.reason is not Reason.DEFAULT
-    metadata = found.metadata if known else {**found.metadata, "reason": found.reason}
-    return EvaluationSuccess(
-        key=found.key,
-        reason=found.reason if known else "UNKNOWN",
-        value=UNSET if found.value is None else found.value,
-        variant=found.variant or "",  # the provider for Python fails without one
-        metadata=metadata or UNSET,
-    )
-
-
-def _failure(key: str, code: ErrorCode, details: str) -> Response[EvaluationSuccess | EvaluationFailure]:
-    status = NOT_FOUND if code is ErrorCode.FLAG_NOT_FOUND else BAD_REQUEST
-    return Response(EvaluationFailure(key=key, error_code=code, error_details=details), status_code=status)
-
-
 @get("/api/v1/flags", opt=guard("flags:read"), tags=["flags"])
 async def list_flags(cursor: Cursor = None, limit: Limit = 100) -> FlagPage:
     """A page of definitions, by key."""
@@ -142,11 +58,7 @@ async def read_flag(key: FromPath[str]) -> Response[FlagView]:
 async def write_flag(key: FromPath[str], data: JSONBody[FlagBody]) -> Response[FlagView]:
     """Write a definition; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
     here = current()
-    if data.key not in {"", key}:
-        raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
-    fields = _fields(data)
-    fields["key"] = key
-    flag = Flag(**fields)
+    flag = _named(key, data)
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         stored = await here.services.flags.put(
@@ -177,4 +89,67 @@ def _tagged(stored: StoredFlag) -> Response[FlagView]:
     return Response(_view(stored), headers={"ETag": conditional.tag(stored.revision)})
 
 
-ROUTES: tuple[HTTPRouteHandler, ...] = (evaluate, list_flags, read_flag, write_flag, delete_flag)
+class ExplainRequest(Body, frozen=True, kw_only=True):
+    """For whom."""
+
+    context: dict[str, Any]
+
+
+class PreviewRequest(Body, frozen=True, kw_only=True):
+    """What would be written, and for whom it is tried."""
+
+    definition: FlagBody
+    contexts: list[dict[str, Any]]
+    at: datetime | None = None
+    """When; now, when left out."""
+
+
+class Switch(Body, frozen=True, kw_only=True):
+    """The kill switch."""
+
+    enabled: bool
+
+
+@post("/api/v1/flags/{key:str}/explain", opt=guard("flags:read"), status_code=200, tags=["flags"])
+async def explain_flag(key: FromPath[str], data: JSONBody[ExplainRequest]) -> Explanation:
+    """Evaluate a flag and say why: which rule, which bucket, why not the others."""
+    return await current().services.flags.explain(key, data.context)
+
+
+@post("/api/v1/flags/{key:str}/preview", opt=guard("flags:read"), status_code=200, tags=["flags"])
+async def preview_flag(key: FromPath[str], data: JSONBody[PreviewRequest]) -> Preview:
+    """Who of some sample contexts would be served another variant, were this definition written."""
+    return await current().services.flags.preview(_named(key, data.definition), data.contexts, at=data.at)
+
+
+@patch("/api/v1/flags/{key:str}", opt=guard("flags:write"), tags=["flags"])
+async def switch_flag(key: FromPath[str], data: JSONBody[Switch]) -> Response[FlagView]:
+    """Enable or disable a flag, whatever else stands in it."""
+    here = current()
+    stored = await here.services.flags.switch(
+        key, on=data.enabled, actor=here.actor, correlation_id=here.correlation_id
+    )
+    return _tagged(stored)
+
+
+def _named(key: str, data: FlagBody) -> Flag:
+    """The definition under the path's key.
+
+    :raises Refused: it is another flag's.
+    """
+    if data.key not in {"", key}:
+        raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
+    fields = _fields(data)
+    fields["key"] = key
+    return Flag(**fields)
+
+
+ROUTES: tuple[HTTPRouteHandler, ...] = (
+    list_flags,
+    read_flag,
+    write_flag,
+    delete_flag,
+    switch_flag,
+    explain_flag,
+    preview_flag,
+)

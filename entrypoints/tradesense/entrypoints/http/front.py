@@ -44,6 +44,12 @@ SINGULAR = frozenset(
 Direct = Callable[[Exchange, Send], Awaitable[None]]
 """Answers a route without Litestar, for those that are asked most."""
 
+Raw = Callable[[Exchange, Receive, Send], Awaitable[None]]
+"""The same for a route that takes a body, which has been received and looked at by then."""
+
+Find = Callable[[str, str], Raw | None]
+"""From method and path to who answers, if not Litestar."""
+
 
 class Front:
     """The second layer, inside :class:`~.observe.Observe`."""
@@ -53,9 +59,12 @@ class Front:
         app: ASGIApp,
         settings: HttpSettings,
         direct: Mapping[tuple[str, str], Direct],
+        *,
+        find: Find,
         forms: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
+        self._find = find
         self._direct = direct
         self._body = JsonBody(most=settings.max_body, depth=settings.max_json_depth, forms=forms)
 
@@ -75,6 +84,9 @@ class Front:
         except Refused as refusal:
             answer = problems.answer_to(refusal, correlation_id=exchange.correlation_id)
             await send_answer(answer, send)
+            return
+        if (raw := self._find(method, exchange.path)) is not None:
+            await raw(exchange, receive, send)
             return
         if method == "HEAD":
             scope["method"], send = "GET", _headless(send)

@@ -19,8 +19,6 @@ from tradesense.core.errors import (
     MfaRequired,
     PermissionDenied,
     StepUpRequired,
-    TokenRefused,
-    Unauthenticated,
 )
 from tradesense.core.identity.models import Principal, TokenKind, Via
 from tradesense.core.identity.permissions import Permission, parse
@@ -28,6 +26,7 @@ from tradesense.core.identity.rules import Decision, Why
 from tradesense.entrypoints.http import csrf, limits
 from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.front import UNSAFE
+from tradesense.entrypoints.http.recognising import authenticate
 
 log = structlog.stdlib.get_logger("tradesense.http")
 
@@ -158,14 +157,28 @@ async def authorize(request: Request[Any, Any, Any]) -> Response[None] | None:
         if _answers_options_alone(handler):
             return _allowed(request)
         raise PermissionDenied("the route declares no guard")
-    exchange = current()
-    before, after = limits.of(request)
+    await admit(current(), declared, limits.of(request), handler, request)
+    return None
+
+
+async def admit(
+    exchange: Exchange,
+    declared: Guard,
+    limited: limits.Limited,
+    handler: HTTPRouteHandler,
+    request: Request[Any, Any, Any] | None = None,
+) -> None:
+    """Let the caller in by a route's guard and limits, or raise as :func:`authorize` does.
+
+    :param request: Litestar's, for a guard that asks for a permission on one thing.
+    """
+    before, after = limited
     if before:
         await limits.count(exchange, before)
     if declared.need == PUBLIC:
         if after:
             await limits.count(exchange, after)
-        return None
+        return
     principal = exchange.principal = await authenticate(exchange)
     if after:
         await limits.count(exchange, after)
@@ -174,7 +187,6 @@ async def authorize(request: Request[Any, Any, Any]) -> Response[None] | None:
     except Denied as error:
         await _note(exchange, handler, declared, error)
         raise
-    return None
 
 
 def _allowed(request: Request[Any, Any, Any]) -> Response[None]:
@@ -189,11 +201,12 @@ def _allowed(request: Request[Any, Any, Any]) -> Response[None]:
     return Response(None, status_code=NO_CONTENT, headers={"Allow": ", ".join(sorted(methods))})
 
 
-def _check(request: Request[Any, Any, Any], exchange: Exchange, declared: Guard, principal: Principal) -> None:
+def _check(request: Request[Any, Any, Any] | None, exchange: Exchange, declared: Guard, principal: Principal) -> None:
     if principal.via is Via.COOKIE and exchange.method in UNSAFE:
         csrf.check(exchange, principal.session_id)
     if declared.need != AUTHENTICATED:
-        check(principal, declared.permission(request), exchange, step_up=declared.step_up)
+        wanted = declared.need if request is None else declared.permission(request)
+        check(principal, wanted, exchange, step_up=declared.step_up)
     elif not principal.session_id:
         raise PermissionDenied("this is for who has logged in, and not for API keys")
 
@@ -221,31 +234,6 @@ def _refusal(decision: Decision) -> PermissionDenied:
             return MfaRequired(mend="log in with a second factor")
         case _:
             return PermissionDenied(f"this needs the permission {decision.permission}")
-
-
-async def authenticate(exchange: Exchange) -> Principal:
-    """Who is asking, by bearer token, API key or session cookie. A cookie beside a token does not count (SECURITY R22).
-
-    :raises Unauthenticated: neither is there, or the one that counts is not accepted.
-    """
-    recognition = exchange.services.recognition
-    cookie = exchange.cookie(exchange.site.cookies.session)
-    authorization = exchange.headers.get(b"authorization")
-    api_key = exchange.headers.get(b"x-api-key")
-    if api_key is not None:
-        if authorization is not None:
-            raise TokenRefused("send Authorization or X-API-Key, not both")
-        return await recognition.by_key(api_key.strip().decode("latin-1"))
-    if authorization is not None:
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer":
-            raise TokenRefused("only Bearer is taken in Authorization")
-        if cookie:
-            log.warning("bearer token and session cookie in one request", counted="bearer")
-        return await recognition.by_bearer(token.strip().decode("latin-1"))
-    if not cookie:
-        raise Unauthenticated
-    return await recognition.by_cookie(cookie)
 
 
 async def still(exchange: Exchange) -> Principal:

@@ -105,6 +105,7 @@ def background(services: Services) -> AbstractAsyncContextManager[None]:
     # The outbox here as well where a worker does the jobs, as it is woken by what is committed here.
     work: dict[str, Work] = {
         "cache notices": services.cache.run,
+        "flag notices": services.flags.run,
         "outbox": partial(services.relay.run, log_waiting),
     }
     if services.secrets.cached:

@@ -18,9 +18,10 @@ from tradesense.core.errors import Denied, InvalidInput, PermissionDenied, Trade
 from tradesense.core.identity.models import Via
 from tradesense.entrypoints.http import front, limits, problems
 from tradesense.entrypoints.http.exchange import Exchange
-from tradesense.entrypoints.http.guards import authenticate, deny
+from tradesense.entrypoints.http.guards import deny
 from tradesense.entrypoints.http.limits import Limited
 from tradesense.entrypoints.http.problems import Refused
+from tradesense.entrypoints.http.recognising import authenticate
 from tradesense.entrypoints.http.streams import (
     Ended,
     Heartbeat,

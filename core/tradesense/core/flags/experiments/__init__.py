@@ -1,0 +1,1 @@
+"""Experiments: what the counts of exposures and conversions say."""
