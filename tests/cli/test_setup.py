@@ -95,6 +95,7 @@ def test_a_plugin_is_shown_with_its_adapters(bare):
         "cache.Backplane",
         "cache.LockProvider",
         "cache.RateLimiter",
+        "cache.Topics",
     }
     assert bare("plugins", "show", "redis").stdout.startswith("redis: tradesense 0.1.0, loaded\n")
     assert "did you mean redis" in bare("plugins", "show", "rediss").stderr
@@ -106,7 +107,7 @@ def test_a_plugin_is_checked_by_building_what_it_offers(bare):
     assert {row["ok"] for row in rows} == {True}
     done = bare("plugins", "check", "vault")
     assert done.exit_code == 1
-    assert "secrets.vault.token: it is needed and not set" in done.stdout
+    assert "the login 'token' needs token (from secrets.vault.token)" in done.stdout
     done = bare(
         "plugins", "check", "vault", env={"TRADESENSE_PLUGINS": "memory,sql,argon2,jose,console,null,local,prometheus"}
     )

@@ -23,11 +23,11 @@ from tradesense.plugins.manifest import AdapterContext
 class Watched:
     """The one check that an adapter registers, open while the adapter and what it shares are."""
 
-    def __init__(self, provider, port, *, breaks=None, **settings):
+    def __init__(self, provider, port, *, name="", breaks=None, **settings):
         self._parts = []
         clock, random = SystemClock(), SystemRandom()
         lent = AdapterContext(clock=clock, random=random, ids=Uuid7Ids(clock, random), opened=self._parts.append)
-        self.adapter = contracted.build(contracted.manifest(provider, port), lent, **settings)
+        self.adapter = contracted.build(contracted.manifest(provider, port, name), lent, **settings)
         self._parts.append(self.adapter)
         (self._check,) = lent.checks
         self.name = self._check.name
@@ -98,7 +98,7 @@ class TestVaultHealth(Network, HealthCheckContract):
 
     def watched(self, openbao, address, **more):
         settings = {"token": Secret(openbao.token), "mount": openbao.mount}
-        return Watched("vault", SecretStore, url=f"http://{address}", **settings, **more)
+        return Watched("vault", SecretStore, name="vault", url=f"http://{address}", **settings, **more)
 
 
 class TestDatabaseHealthOnPostgresql(Network, HealthCheckContract):

@@ -96,10 +96,15 @@ def section_settings(settings: Settings, section: str, kind: type[S], *, origins
 def chosen(
     settings: Settings, registry: Registry, origins: Mapping[str, str]
 ) -> tuple[dict[str, Offer], list[Problem]]:
-    """The offer that each setting of :data:`CHOICES` names, and a problem for each that nobody offers."""
+    """The offer that each setting of :data:`CHOICES` names, and a problem for each that nobody offers.
+
+    Where nobody is told of anything, nobody need send it.
+    """
     offers: dict[str, Offer] = {}
     problems: list[Problem] = []
     for key, port in CHOICES.items():
+        if port is WebhookSender and not settings.identity.webhooks:
+            continue
         name = attrgetter(key)(settings)
         origin = origins.get(key, "the default")
         try:
