@@ -140,7 +140,11 @@ def test_F06_what_was_revoked_stays_dead_when_redis_forgets_everything(env, own_
     with serving(env, "--processes", "2") as server, Api(server.url) as api, Api(server.url) as other:
         prepared(api, server)
         logged_out, spent = (other.login(VICTIM) for _ in range(2))
-        assert other.client.post(REFRESH, json={"refresh_token": spent["refresh_token"]}).status_code == 200
+        token = spent["refresh_token"]
+        for _ in range(2):  # the grace for a double submit is over once the successor has been used
+            answer = other.client.post(REFRESH, json={"refresh_token": token})
+            assert answer.status_code == 200
+            token = answer.json()["refresh_token"]
         ended = {"Authorization": f"Bearer {logged_out['access_token']}"}
         assert other.client.post("/api/v1/auth/logout", headers=ended).status_code == 204
         kept = other.login(VICTIM)
