@@ -15,6 +15,7 @@ from tradesense.entrypoints.http.app import create_routes
 from tradesense.entrypoints.http.body import deeper_than
 from tradesense.entrypoints.http.guards import inventory
 from tradesense.entrypoints.http.site import Site
+from tradesense.entrypoints.http.tokens import FORMS
 from tradesense.settings.schema import Settings
 
 PROBLEM = "urn:tradesense:problem:"
@@ -49,6 +50,8 @@ NOT_JSON = [
 @pytest.mark.parametrize("media_type", NOT_JSON)
 def test_R23_a_body_that_is_not_called_json_is_415_on_every_route(server, media_type):
     for entry in POSTS:
+        if entry.path in FORMS and str(media_type).endswith("urlencoded"):
+            continue  # RFC 7009 and RFC 7662 ask for forms there
         path = entry.path.replace("{key}", "k").replace("{path}", "p")
         message = request(server, f"{entry.method} {path} HTTP/1.1", b"{}", **{"Content-Type": media_type})
         answer = speak(server.url, message)

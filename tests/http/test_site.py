@@ -17,7 +17,7 @@ PRODUCTION = {"base_url": "https://api.example.org"}
 
 
 def test_R13_cookies_are_for_this_host_alone_where_there_is_tls():
-    assert site(**PRODUCTION).cookies == ("__Host-session", "__Host-visit", True)
+    assert site(**PRODUCTION).cookies == ("__Host-session", "__Host-visit", "__Host-browser", True)
 
 
 @pytest.mark.parametrize(
