@@ -97,6 +97,7 @@ def stopped_under_load(server, api, postgres_url, signals):
             signalled = time.monotonic()
             wait_until(lambda: not is_ready(server.url), "not ready", seconds=10)
             refused = time.monotonic()
+            wait_until(lambda: [one for one in load.seen if one.began > signalled], "it still answers", seconds=2)
         seen = load.between(0.0)
         assert {one.status for one in seen} == {200}, load.statuses(0.0)
         assert [one for one in seen if one.began > signalled], "it answers between the signal and its end"

@@ -22,13 +22,15 @@ from tradesense.core.transactions import Transactions
 CONCURRENT = 32
 ROUNDS = 5
 
+SEED = bytes(32)
+
 
 async def test_a_refresh_token_has_one_winner_round_after_round(database_url):
     async with sql(IdentityStore, database_url) as one, sql(IdentityStore, database_url) as two:
         spend = [store.refresh_tokens.spend for store in (one, two)]
         for _ in range(ROUNDS):
             _, token = await with_token(one)
-            ends = await together(CONCURRENT, lambda n, key=token.token_hash: spend[n % 2](key, NOW))
+            ends = await together(CONCURRENT, lambda n, key=token.token_hash: spend[n % 2](key, NOW, SEED))
             assert [end.spent_at for end in ends].count(None) == 1
             assert {end.spent_at for end in ends} == {None, NOW}
 
@@ -38,8 +40,8 @@ async def test_a_spending_that_is_rolled_back_leaves_the_token_to_the_one_who_wa
     async with sql(Transactions, database_url, lent) as unit, sql(IdentityStore, database_url, lent) as store:
         _, token = await with_token(store)
         async with rolled_back(unit):
-            assert await store.refresh_tokens.spend(token.token_hash, NOW) == token
-            waiting = asyncio.ensure_future(store.refresh_tokens.spend(token.token_hash, NOW))
+            assert await store.refresh_tokens.spend(token.token_hash, NOW, SEED) == token
+            waiting = asyncio.ensure_future(store.refresh_tokens.spend(token.token_hash, NOW, SEED))
             await asyncio.sleep(0)
         assert await waiting == token
 

@@ -333,4 +333,4 @@ def test_the_factory_watches_the_server() -> None:
     adapter = store(VaultSettings(token=Secret(TOKEN)), context)
     assert [check.name for check in context.checks] == ["vault"]
     assert TOKEN not in repr(vars(adapter)) + repr(vars(adapter._api)) + repr(VaultSettings(token=Secret(TOKEN)))
-    assert [manifest.name for manifest in tradesense_adapters()] == ["vault", "vault_v1"]
+    assert [manifest.name for manifest in tradesense_adapters()] == ["vault", "vault_v1", "transit"]

@@ -15,7 +15,7 @@ from tradesense.core.audit.service import Event
 from tradesense.core.cache import cloudevents
 from tradesense.core.cache.models import DeadLetter
 from tradesense.core.errors import InvalidEvent
-from tradesense.entrypoints.http import problems, sockets
+from tradesense.entrypoints.http import problems, refusals, sockets
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import authenticated, guard
@@ -25,6 +25,7 @@ from tradesense.entrypoints.http.queries import Cursor, Limit
 from tradesense.entrypoints.http.streams import check_readable, wished
 
 MOST_IDS = 1_000
+UPGRADE_REQUIRED = problems.UPGRADE_REQUIRED.status
 
 TopicsWished = Annotated[
     list[str],
@@ -115,7 +116,20 @@ async def stream_events(topic: TopicsWished, last_event_id: LastEventId = None) 
     return EventStream(here, wish)
 
 
-@get(sockets.PATH, opt=authenticated(), tags=["events"], status_code=101)
+@get(
+    sockets.PATH,
+    opt=authenticated(),
+    tags=["events"],
+    status_code=101,
+    responses={
+        UPGRADE_REQUIRED: ResponseSpec(
+            refusals.Problem,
+            media_type=problems.MEDIA_TYPE,
+            description="Ask for a WebSocket.",
+            generate_examples=False,
+        )
+    },
+)
 async def socket_events(topic: TopicsWished, last_event_id: LastId = None) -> None:  # noqa: ARG001  # they are for the document
     """Have the events of topics pushed over a WebSocket, as JSON texts (RFC 6455).
 

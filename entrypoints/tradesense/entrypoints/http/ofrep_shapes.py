@@ -58,7 +58,8 @@ class EventStream(Struct, frozen=True, kw_only=True, rename="camel"):
 class BulkSuccess(Struct, frozen=True, kw_only=True, rename="camel"):
     """OFREP's ``bulkEvaluationSuccess``."""
 
-    flags: list[EvaluationSuccess | EvaluationFailure]
+    flags: list[Any]
+    """:class:`EvaluationSuccess` or :class:`EvaluationFailure` each; msgspec describes no union of the two."""
     event_streams: tuple[EventStream, ...]
 
 
