@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import binaries
@@ -25,6 +26,10 @@ from wire_gcp import FakeSecretManager
 SOAK = "TRADESENSE_TEST_SOAK"
 SOAK_SECONDS = 3600
 """How long one experiment may take when it is run whole."""
+
+# How busy the machine is says nothing of the code.
+hypothesis.settings.register_profile("patient", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("patient")
 
 _keeper = pytest.StashKey[subprocess.Popen[str]]()
 _folder = pytest.StashKey[Path]()
