@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import time
-from collections.abc import Coroutine
 from statistics import median
-from typing import Any
 
 from cryptography.fernet import Fernet
 
 from tradesense.adapters.local.secrets import AesGcm, LocalKeyEncryption
 from tradesense.adapters.local.settings import LocalKeySettings
-from tradesense.adapters.system.ambient import SystemRandom
+from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.secrets.datakeys import DataKeys
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.sensitive import Secret
@@ -21,15 +20,6 @@ from tradesense.core.sensitive import Secret
 KIBIBYTE = 1024
 ROUNDS, SAMPLES = 4_000, 15
 PATH = "team-a/db/password"
-
-
-def driven(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as over:
-        return over.value
-    raise AssertionError("it waited")
 
 
 async def ours(sealer: Sealer, blob: bytes) -> float:
@@ -50,14 +40,21 @@ def theirs(fernet: Fernet, token: bytes) -> float:
 
 def opened(*, remembered: bool) -> tuple[float, float]:
     """Of our envelope and of Fernet's, sampled in turn."""
+    return asyncio.run(_opened(remembered=remembered))
+
+
+async def _opened(*, remembered: bool) -> tuple[float, float]:
     value, random, aead = os.urandom(KIBIBYTE), SystemRandom(), AesGcm()
-    root = Secret(base64.b64encode(os.urandom(32)).decode())
-    keys, held = LocalKeyEncryption(LocalKeySettings(root_key=root), random=random), DataKeys(now=time.monotonic)
-    driven(keys.__aenter__()), driven(held.__aenter__())
-    sealer = Sealer(keys=keys, aead=aead, random=random, namespace="bench", remembered=held if remembered else None)
-    blob = driven(sealer.seal(PATH, 1, Secret(value)))
+    settings = LocalKeySettings(root_key=Secret(base64.b64encode(os.urandom(32)).decode()))
     fernet = Fernet(Fernet.generate_key())
     token = fernet.encrypt(value)
-    assert driven(sealer.open(PATH, 1, blob)).reveal_bytes() == fernet.decrypt(token) == value
-    pairs = [(driven(ours(sealer, blob)), theirs(fernet, token)) for _ in range(SAMPLES)]
+    async with (
+        LocalKeyEncryption(settings, random=random, clock=SystemClock()) as keys,
+        DataKeys(now=time.monotonic) as held,
+    ):
+        kept = held if remembered else None
+        sealer = Sealer(keys=keys, aead=aead, random=random, namespace="bench", remembered=kept)
+        blob = await sealer.seal(PATH, 1, Secret(value))
+        assert (await sealer.open(PATH, 1, blob)).reveal_bytes() == fernet.decrypt(token) == value
+        pairs = [(await ours(sealer, blob), theirs(fernet, token)) for _ in range(SAMPLES)]
     return median(one for one, _ in pairs), median(other for _, other in pairs)

@@ -105,6 +105,7 @@ def _logins() -> tuple[float, float, float]:
     many = {
         "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS": "1000000",
         "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_ADDRESS": "1000000",
+        "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_DAY": "1000000",
     }
     with serving(many) as server:
         return identityload.logins(server.url, server.admin_email, server.admin_password)

@@ -317,7 +317,15 @@ ROWS: tuple[Callable[[], Row], ...] = (
 def main() -> int:
     """Measure every row, print the table, write the JSON."""
     wanted = set(sys.argv[1:])
-    rows = [make() for make in ROWS if not wanted or make.__name__.upper().partition("_")[0] in wanted]
+    rows: list[Row] = []
+    broken: list[str] = []
+    for make in ROWS:
+        if wanted and make.__name__.upper().partition("_")[0] not in wanted:
+            continue
+        try:
+            rows.append(make())
+        except Exception as error:  # noqa: BLE001  # one row that cannot be measured must not hide the others
+            broken.append(f"{make.__name__}: {type(error).__qualname__}: {error}")
     line = "{:<4} {:<36} {:>12} {:>12} {:<15} {:>7} {:>6}  {}"
     print(line.format("row", "operation", "ours", "peer", "unit", "ratio", "bound", "holds"))  # noqa: T201  # the table
     for row in rows:
@@ -333,7 +341,9 @@ def main() -> int:
     over = [f"{row.id} ({row.operation}): {row.ratio:.2f}, bound {row.bound:.2f}" for row in rows if not row.holds]
     if over:
         sys.stderr.write("over their bound:\n" + "".join(f"  {row}\n" for row in over))
-    return 1 if over else 0
+    if broken:
+        sys.stderr.write("not measured:\n" + "".join(f"  {row}\n" for row in broken))
+    return 1 if over or broken else 0
 
 
 if __name__ == "__main__":
