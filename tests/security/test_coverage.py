@@ -14,7 +14,6 @@ AWAITED = {
     "OAuth2": {"R29", "R39", "R40", "R41", "R42", "R43", "R44", "R45", "F23"},
     "export and import of the configuration": {"R47", "R64", "F15"},
     "sweeps of everything that is there": {"R46", "F17", "F18", "F20", "F25"},
-    "vectors of tokens": {"R17"},
 }
 """Rows without a test of their name yet, by what they wait for. A row that gets one leaves this table."""
 

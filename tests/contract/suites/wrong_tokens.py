@@ -39,6 +39,8 @@ def compact(header, claims):
 class RightSigner:
     """Right, with each check where a subclass can leave it out."""
 
+    longest = 900
+
     async def sign(self, kind, claims):
         return Secret(compact(HEADER | {"typ": kind.value}, {**claims, "iss": "us", "aud": "us"}))
 
@@ -88,6 +90,8 @@ class RightSigner:
     def check_time(self, claims):
         now = time.time()
         if isinstance(claims["exp"], str) or claims["exp"] <= now or claims.get("nbf", 0) > now:
+            raise TokenRefused
+        if claims["exp"] - claims["iat"] > self.longest:
             raise TokenRefused
 
     def check_parties(self, claims):
@@ -180,6 +184,13 @@ class TestTakesTokensThatNeverExpire(OverHs256):
         def check_time(self, claims):
             if "exp" in claims:
                 super().check_time(claims)
+
+
+class TestTakesTokensOfAnyLife(OverHs256):
+    caught_by = ("test_a_token_that_is_good_for_longer_than_its_kind_is_refused",)
+
+    class Signer(RightSigner):
+        longest = 86_400
 
 
 class TestTakesEveryAudience(OverHs256):

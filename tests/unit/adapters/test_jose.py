@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tradesense.adapters.jose.identity import MAX_TOKEN, JoseSigner
+from tradesense.adapters.jose._compact import MAX_TOKEN
+from tradesense.adapters.jose.identity import JoseSigner
 from tradesense.adapters.jose.settings import JoseSettings
 from tradesense.core.errors import ConfigurationError, TokenRefused
 from tradesense.core.identity.models import TokenKind
@@ -127,7 +128,7 @@ async def test_one_audience_of_several_is_enough():
     token = (await theirs.sign(TokenKind.ACCESS, claims(clock))).reveal()
     with pytest.raises(TokenRefused):
         await ours.verify(TokenKind.ACCESS, token)
-    ours._check({**claims(clock), "iss": "tradesense", "aud": ["a", "tradesense"]})
+    ours._check(TokenKind.ACCESS, {**claims(clock), "iss": "tradesense", "aud": ["a", "tradesense"]})
 
 
 async def test_one_algorithm_never_stands_in_for_the_other():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from joserfc import jws
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jws import JWSRegistry
 
+from tradesense.adapters.jose._compact import OneAlgorithm, header_of, payload_of
 from tradesense.adapters.jose._keys import ring_of
 from tradesense.adapters.jose.settings import JoseSettings
 from tradesense.core.ambient import Clock
@@ -22,28 +19,10 @@ from tradesense.core.identity.ports import TokenSigner
 from tradesense.core.sensitive import Secret
 from tradesense.plugins.manifest import AdapterContext
 
-MAX_TOKEN = 8192
-"""Characters."""
-SEGMENTS = 3
 CLOCK_SKEW = 60
 """Seconds by which the clock of the process that signed may be ahead of ours; an expiry has no such leeway."""
 
-_Header = msgspec.json.Decoder(dict[str, str])
 _Claims = msgspec.json.Decoder(dict[str, Any])
-
-
-class _OneAlgorithm(JWSRegistry):
-    """Knows a single algorithm, whatever else the library offers or advises (RFC 8725, section 3.1)."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(algorithms=[name])
-        self._model = self.algorithms[name]
-
-    def get_alg(self, name: str) -> Any:
-        """The algorithm, if that is its name."""
-        if name != self._model.name:
-            raise UnsupportedAlgorithmError
-        return self._model
 
 
 class JoseSigner:
@@ -57,7 +36,7 @@ class JoseSigner:
         self._clock = clock
         self._ring = ring_of(settings)
         self._key = self._ring[settings.key_id]
-        self._registry = _OneAlgorithm(settings.algorithm)
+        self._registry = OneAlgorithm(settings.algorithm)
 
     async def sign(self, kind: TokenKind, claims: Mapping[str, Any]) -> Secret:
         """See :meth:`TokenSigner.sign`."""
@@ -70,16 +49,15 @@ class JoseSigner:
 
     async def verify(self, kind: TokenKind, token: str) -> dict[str, Any]:
         """See :meth:`TokenSigner.verify`. Form and header are checked before the key is touched."""
-        header = _header_in(token)
+        header = header_of(token)
         key = self._ring.get(header.get("kid", ""))
         if key is None or header != self._header(kind, header["kid"]):
             raise TokenRefused("the token is of another algorithm, key or kind")
         try:
-            verified = jws.deserialize_compact(token, key, registry=self._registry)
-            claims = _Claims.decode(verified.payload or b"")
-        except (JoseError, ValueError) as error:
-            raise TokenRefused("the token's signature does not hold") from error
-        self._check(claims)
+            claims = _Claims.decode(payload_of(token, key, self._registry))
+        except ValueError as error:
+            raise TokenRefused("the token's claims are malformed") from error
+        self._check(kind, claims)
         return claims
 
     def public_keys(self) -> dict[str, Any]:
@@ -96,51 +74,25 @@ class JoseSigner:
         """The one header that a token of ``kind`` may have; ``crit``, ``jku``, ``jwk`` and the like have no place."""
         return {"alg": self._settings.algorithm, "typ": kind.value, "kid": key_id}
 
-    def _check(self, claims: dict[str, Any]) -> None:
+    def _check(self, kind: TokenKind, claims: dict[str, Any]) -> None:
         """:raises TokenRefused: a claim is absent or wrong (RFC 7519, section 4.1; ASVS 9.2.1, 9.2.3)."""
         if claims.get("iss") != self._settings.issuer or not self._is_for_us(claims.get("aud")):
             raise TokenRefused("the token is of another issuer or for another audience")
         if not all(isinstance(claims.get(name), str) and claims[name] for name in ("sub", "jti")):
             raise TokenRefused("the token has no subject or no id")
         now = self._clock.now().timestamp()
-        if _instant(claims, "exp") <= now:
+        expiry, issued = _instant(claims, "exp"), _instant(claims, "iat")
+        if expiry - issued > kind.longest:
+            raise TokenRefused("the token is good for longer than its kind ever is")
+        if expiry <= now:
             raise TokenRefused("the token has expired", mend="get another one")
-        if _instant(claims, "iat") > now + CLOCK_SKEW or ("nbf" in claims and _instant(claims, "nbf") > now):
+        if issued > now + CLOCK_SKEW or ("nbf" in claims and _instant(claims, "nbf") > now):
             raise TokenRefused("the token is not valid yet")
 
     def _is_for_us(self, audience: object) -> bool:
         if isinstance(audience, list):
             return self._settings.audience in audience
         return audience == self._settings.audience
-
-
-def _header_in(token: str) -> dict[str, str]:
-    """The header of a token whose form is right.
-
-    :raises TokenRefused: it is too long, has not three segments, is not in canonical base64url, or has a header that
-        is not an object of texts.
-    """
-    if len(token) > MAX_TOKEN or not token.isascii():
-        raise TokenRefused("the token is malformed")
-    segments = token.split(".")
-    if len(segments) != SEGMENTS:
-        raise TokenRefused("the token is malformed")
-    try:
-        header, _, _ = [_canonical(segment) for segment in segments]
-        return _Header.decode(header)
-    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise TokenRefused("the token is malformed") from error
-
-
-def _canonical(segment: str) -> bytes:
-    """The bytes that ``segment`` is the one encoding of (RFC 7515, section 2; RFC 4648, section 3.5).
-
-    :raises TokenRefused: it is another encoding of them, or none.
-    """
-    decoded = base64.urlsafe_b64decode(segment + "==")
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != segment:
-        raise TokenRefused("the token is malformed")
-    return decoded
 
 
 def _instant(claims: dict[str, Any], name: str) -> float:

@@ -189,10 +189,19 @@ class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
 
+LONGEST_ACCESS = 900
+"""Seconds that an access token is good for at most (SECURITY R17)."""
+
+
 class TokenKind(StrEnum):
     """The ``typ`` of a signed token; no kind ever stands in for another (RFC 8725, section 3.11)."""
 
     ACCESS = "at+jwt"
+
+    @property
+    def longest(self) -> int:
+        """Seconds between ``iat`` and ``exp`` at most: what says that it is good for longer is none of ours."""
+        return LONGEST_ACCESS
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,7 +237,7 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without a request."""
     session_absolute: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
     """Seconds after the login."""
-    access_ttl: Annotated[int, Meta(ge=1, le=900)] = 600
+    access_ttl: Annotated[int, Meta(ge=1, le=LONGEST_ACCESS)] = 600
     """Seconds."""
     refresh_ttl: Annotated[int, Meta(ge=1, le=31_536_000)] = 2_592_000
     """Seconds."""

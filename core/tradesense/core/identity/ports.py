@@ -101,7 +101,7 @@ class TokenSigner(Protocol):
         """The claims of a token of exactly this kind.
 
         :raises TokenRefused: malformed, over 8 KiB, other algorithm, key, kind, issuer or audience, a claim missing,
-            expired, or not canonical.
+            expired, good for longer than its kind ever is, or not canonical.
         """
         ...
 

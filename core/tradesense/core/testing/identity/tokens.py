@@ -183,6 +183,14 @@ class TokenSignerContract(Contract):
             for change in wrong:
                 await _refused(signer, forge(signer, header, claims | change))
 
+    async def test_a_token_that_is_good_for_longer_than_its_kind_is_refused(
+        self, adapter: Make[TokenSigner], forge: Forge, now: int
+    ) -> None:
+        async with opened(adapter()) as signer:
+            header, claims = _opened_token((await signer.sign(KIND, _claims(now))).reveal())
+            assert await signer.verify(KIND, forge(signer, header, claims | {"exp": now + KIND.longest}))
+            await _refused(signer, forge(signer, header, claims | {"exp": now + KIND.longest + 1}))
+
     async def test_a_token_of_another_kind_is_refused(self, adapter: Make[TokenSigner], forge: Forge, now: int) -> None:
         async with opened(adapter()) as signer:
             header, claims = _opened_token((await signer.sign(KIND, _claims(now))).reveal())
