@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import contracts  # beside this script
 import msgspec
 
 from tradesense.core.capabilities import Capability
@@ -185,6 +186,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "errors": errors,
     "hooks": hooks,
     "capabilities": capabilities,
+    "contracts": contracts.tables,
 }
 
 

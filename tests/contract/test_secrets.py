@@ -22,6 +22,7 @@ MEMORY = contracted.manifest("memory", SecretStore)
 
 
 class TestMemorySecrets(SecretStoreContract):
+    title = "memory"
     capabilities = MEMORY.capabilities
 
     @pytest.fixture
@@ -38,6 +39,7 @@ class TestMemorySecrets(SecretStoreContract):
 
 
 class TestEnvSecrets(SecretStoreContract):
+    title = "env"
     capabilities = contracted.manifest("env", SecretStore).capabilities
 
     @pytest.fixture
@@ -61,6 +63,7 @@ class TestEnvSecrets(SecretStoreContract):
 
 
 class TestLocalKeys(KeyEncryptionContract):
+    title = "local"
     capabilities = contracted.manifest("local", KeyEncryption).capabilities
 
     @pytest.fixture
@@ -78,6 +81,7 @@ class TestLocalKeysFromAPassphrase(KeyEncryptionContract):
 
 
 class TestTransitKeys(KeyEncryptionContract):
+    title = "transit"
     capabilities = contracted.manifest("vault", KeyEncryption).capabilities
 
     @pytest.fixture
@@ -99,6 +103,7 @@ class TestTransitKeys(KeyEncryptionContract):
 
 
 class TestLocalAead(AeadContract):
+    title = "local"
     capabilities = contracted.manifest("local", Aead).capabilities
 
     @pytest.fixture
@@ -126,6 +131,7 @@ def test_R50_the_cipher_is_aes_256_gcm():
 
 
 class TestVaultSecrets(SecretStoreContract):
+    title = "vault"
     capabilities = contracted.manifest("vault", SecretStore, "vault").capabilities
 
     @pytest.fixture
@@ -149,6 +155,7 @@ class TestVaultSecrets(SecretStoreContract):
 
 
 class TestVaultOneSecrets(SecretStoreContract):
+    title = "vault_v1"
     capabilities = contracted.manifest("vault", SecretStore, "vault_v1").capabilities
 
     @pytest.fixture
@@ -172,14 +179,17 @@ class TestVaultOneSecrets(SecretStoreContract):
 
 
 class TestSqlSecretsOnSqlite(OnSqlite, SecretStoreContract):
+    title = "sql on SQLite"
     capabilities = sqldatabases.capabilities(SecretStore)
 
 
 class TestSqlSecretsOnPostgresql(OnPostgresql, SecretStoreContract):
+    title = "sql on PostgreSQL"
     capabilities = sqldatabases.capabilities(SecretStore)
 
 
 class TestAwsSecrets(SecretStoreContract):
+    title = "aws"
     capabilities = contracted.manifest("aws", SecretStore, "aws").capabilities
 
     @pytest.fixture
@@ -198,6 +208,7 @@ class TestAwsSecrets(SecretStoreContract):
 
 
 class TestAwsParameters(SecretStoreContract):
+    title = "aws_ssm"
     capabilities = contracted.manifest("aws", SecretStore, "aws_ssm").capabilities
     largest = 8192
 
@@ -217,6 +228,7 @@ class TestAwsParameters(SecretStoreContract):
 
 
 class TestAwsKeys(KeyEncryptionContract):
+    title = "aws_kms"
     capabilities = contracted.manifest("aws", KeyEncryption).capabilities
 
     @pytest.fixture
@@ -230,6 +242,7 @@ class TestAwsKeys(KeyEncryptionContract):
 
 
 class TestGcpSecrets(SecretStoreContract):
+    title = "gcp"
     capabilities = contracted.manifest("gcp", SecretStore).capabilities
 
     @pytest.fixture
@@ -247,6 +260,7 @@ class TestGcpSecrets(SecretStoreContract):
 
 
 class TestAzureSecrets(SecretStoreContract):
+    title = "azure"
     capabilities = contracted.manifest("azure", SecretStore).capabilities
     largest = 25_000
 

@@ -110,6 +110,8 @@ class Contract:
     """The Protocol that an adapter satisfies as well when it declares the capability."""
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """What the adapter declares in its manifest."""
+    title: ClassVar[str] = ""
+    """How tables name the adapter, and what it was tested on where that is more than one thing."""
     patience: ClassVar[float] = 10.0
     """Seconds that a test waits for something that must happen."""
 
@@ -158,6 +160,7 @@ class Contract:
                 "port": cls.port.__name__,
                 "room": (cls.port.__module__.split(".") + [""] * 2)[2],
                 "capabilities": sorted(cls.capabilities),
+                "title": cls.title,
             }
         )
 

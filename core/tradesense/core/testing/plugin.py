@@ -32,9 +32,13 @@ class Card:
     room: str
     port: str
     capabilities: list[str]
+    title: str = ""
+    """How tables name the adapter and what it was tested on; empty where the class says nothing."""
     adapter: str = ""
     """The class of the adapter; empty when the test that tells it did not run."""
     passed: int = 0
+    proved: list[str] = field(default_factory=list[str])
+    """The tests that passed."""
     failed: list[str] = field(default_factory=list[str])
     xfailed: dict[str, str] = field(default_factory=dict[str, str])
     """The tests that the author knows to fail, and why."""
@@ -91,12 +95,17 @@ class Scorecard:
             card.failed.append(test)
         elif report.when == "call":
             card.passed += 1
+            card.proved.append(test)
 
     def cards(self) -> list[Card]:
         """The cards, by room, port and adapter. Tests stand in alphabetical order, as workers end in any."""
         for card in self._cards.values():
-            card.failed.sort()
-            card.skipped.sort()
+            for tests in (card.proved, card.failed, card.skipped):
+                tests.sort()
+            for reasons in (card.xfailed, card.undeclared):
+                ordered = sorted(reasons.items())
+                reasons.clear()
+                reasons.update(ordered)
         return sorted(self._cards.values(), key=lambda card: (card.room, card.port, card.adapter, card.contract))
 
     @pytest.hookimpl(trylast=True)
