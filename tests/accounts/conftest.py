@@ -25,6 +25,7 @@ from tradesense.settings.load import load
 MANY = {
     "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_ADDRESS": "100000",
     "TRADESENSE_IDENTITY__POLICY__MAILS_PER_ACCOUNT": "20",
+    "TRADESENSE_IDENTITY__RETURN_TO": '["https://app.example.org/welcome"]',
     "TRADESENSE_TELEMETRY__LOG_FORMAT": "json",
 }
 PLACES = ("sqlite", "postgresql")

@@ -6,6 +6,7 @@ from tradesense.core.identity.browsers import KnownBrowsers
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
 from tradesense.core.identity.ports import WebhookSender
+from tradesense.core.identity.returning import Returns
 from tradesense.core.identity.webhooks import Webhook
 from tradesense.entrypoints import parts
 from tradesense.entrypoints.adapters import Adapters
@@ -31,11 +32,16 @@ def known_browsers(adapters: Adapters, settings: Settings) -> KnownBrowsers:
     )
 
 
-def mails(settings: Settings) -> Mails:
+def returns(settings: Settings) -> Returns:
+    """Where one may go on to after a link of a mail."""
+    return Returns(settings.identity.return_to)
+
+
+def mails(settings: Settings, returns: Returns) -> Mails:
     """What mails say in this deployment."""
     mail, http = settings.identity.mail, settings.http
     base = mail.links or http.base_url or f"http://{http.host}:{http.port}"
-    return Mails(catalogue(mail.templates), product=mail.product, base=base, locale=mail.locale)
+    return Mails(catalogue(mail.templates), product=mail.product, base=base, locale=mail.locale, returns=returns)
 
 
 def webhook_sender(adapters: Adapters, settings: Settings) -> WebhookSender:

@@ -27,6 +27,7 @@ from tradesense.core.identity.devices import Devices
 from tradesense.core.identity.introspection import Introspection
 from tradesense.core.identity.ports import TokenSigner
 from tradesense.core.identity.recognition import Recognition
+from tradesense.core.identity.returning import Returns
 from tradesense.core.identity.roles import Roles
 from tradesense.core.identity.sessions import Sessions
 from tradesense.core.identity.tokens import Tokens
@@ -63,6 +64,7 @@ class Services:
     actions: Actions
     addresses: Addresses
     credentials: Credentials
+    returns: Returns
     browsers: KnownBrowsers
     sessions: Sessions
     recognition: Recognition

@@ -56,3 +56,5 @@ class IdentitySettings(Section, frozen=True, kw_only=True):
     """Lengths of passwords, lives of sessions and tokens, limits of logins."""
     mail: MailSettings = MailSettings()
     """What mails say."""
+    return_to: tuple[str, ...] = ()
+    """URLs, beside paths of this site, that one may go on to after a link of a mail: whole, letter by letter."""

@@ -49,7 +49,14 @@ class Accounts:
         self._joined = joined
 
     async def register(
-        self, email: str, password: Secret, *, locale: str = "", actor: Actor, correlation_id: str = ""
+        self,
+        email: str,
+        password: Secret,
+        *,
+        locale: str = "",
+        return_to: str = "",
+        actor: Actor,
+        correlation_id: str = "",
     ) -> None:
         """Sign up. Whether the address had an account already is not told, in words or in time (ASVS 6.3.8).
 
@@ -57,9 +64,12 @@ class Accounts:
         verifies it, to the owner of the known one that somebody tried.
 
         :param locale: the language to write in.
+        :param return_to: where the reader of the mail goes on to.
         :raises InvalidEmail: the address cannot be an account's.
+        :raises InvalidInput: nobody may be sent there.
         :raises PasswordRefused: the password may not be used.
         """
+        self._mailing.mails.returns.check(return_to)
         normal = emails.normalise(email)
         hashed = await self._passwords.make(password, email=normal)
         user = self._new(normal, hashed, (USER,), verified=False, locale=self._mailing.mails.negotiate(locale))
@@ -69,7 +79,7 @@ class Accounts:
                 known = await self._store.users.by_email(user.email_key)
                 if known is None:
                     await self._store.users.add(user)
-                    await self._mailing.welcome(user)
+                    await self._mailing.welcome(user, return_to=return_to)
                 else:
                     event.action, event.subject, event.detail = "identity.create-known", known.id, {}
                     await self._mailing.to_owner(Occasion.ALREADY_REGISTERED, user.email_key)

@@ -46,17 +46,20 @@ class Addresses:
         self._policy = policy
         self._joined = joined
 
-    async def ask_again(self, email: str, *, actor: Actor, correlation_id: str = "") -> None:
+    async def ask_again(self, email: str, *, return_to: str = "", actor: Actor, correlation_id: str = "") -> None:
         """Have the link that verifies an address sent once more. Nothing tells whether it has an account.
 
+        :param return_to: where its reader goes on to.
         :raises InvalidEmail: the address cannot be an account's.
+        :raises InvalidInput: nobody may be sent there.
         :raises LimitExceeded: it was asked for too often.
         """
+        self._mailing.mails.returns.check(return_to)
         key = emails.uniqueness_key(emails.normalise(email))
         await self._throttle.attempt(key, link_limit(self._policy))
         event = Event("identity.ask-verification", "", actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
-            await self._mailing.to_owner(Occasion.VERIFY_EMAIL, key)
+            await self._mailing.to_owner(Occasion.VERIFY_EMAIL, key, return_to=return_to)
 
     async def verify(self, token: Secret, *, actor: Actor, correlation_id: str = "") -> None:
         """Note that the owner of an account receives what is sent to its address.

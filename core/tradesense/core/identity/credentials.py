@@ -47,20 +47,23 @@ class Credentials:
         self._policy = policy
         self._joined = joined
 
-    async def forgot(self, email: str, *, actor: Actor, correlation_id: str = "") -> None:
+    async def forgot(self, email: str, *, return_to: str = "", actor: Actor, correlation_id: str = "") -> None:
         """Have a link sent to the address of the account, if there is one. Nothing tells whether there is.
 
         What is done here is the same for every address; a worker finds out whose it is, and writes to the address that
         the account has, not to the one that was typed (CVE-2019-19844).
 
+        :param return_to: where its reader goes on to.
         :raises InvalidEmail: the address cannot be an account's.
+        :raises InvalidInput: nobody may be sent there.
         :raises LimitExceeded: it was asked for too often.
         """
+        self._mailing.mails.returns.check(return_to)
         key = emails.uniqueness_key(emails.normalise(email))
         await self._throttle.attempt(key, link_limit(self._policy))
         event = Event("identity.forgot", "", actor, correlation_id)
         async with self._trail.change(event, joined=self._joined):
-            await self._mailing.to_owner(Occasion.RESET_PASSWORD, key)
+            await self._mailing.to_owner(Occasion.RESET_PASSWORD, key, return_to=return_to)
 
     async def reset(self, token: Secret, password: Secret, *, actor: Actor, correlation_id: str = "") -> None:
         """Set a new password by the link from :meth:`forgot`, and end every session of the account (ASVS 7.4.3).

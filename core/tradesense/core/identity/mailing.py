@@ -53,17 +53,23 @@ class Mailing:
         """The texts."""
         return self._mails
 
-    async def welcome(self, user: User) -> None:
-        """Let a new account verify its address, once."""
-        await self._jobs.enqueue(WELCOME, {"user_id": user.id}, key=f"{WELCOME}:{user.id}")
+    async def welcome(self, user: User, *, return_to: str = "") -> None:
+        """Let a new account verify its address, once.
+
+        :param return_to: where its reader goes on to.
+        """
+        await self._jobs.enqueue(WELCOME, {"user_id": user.id, **_onward(return_to)}, key=f"{WELCOME}:{user.id}")
 
     async def to_user(self, occasion: Occasion, user: User) -> None:
         """Write to an account, at the address that it has when the mail is sent."""
         await self._jobs.enqueue(MAIL, {"occasion": occasion.value, "user_id": user.id})
 
-    async def to_owner(self, occasion: Occasion, email_key: str) -> None:
-        """Write to whoever has an account with this uniqueness key, if anybody has."""
-        await self._jobs.enqueue(MAIL, {"occasion": occasion.value, "email_key": email_key})
+    async def to_owner(self, occasion: Occasion, email_key: str, *, return_to: str = "") -> None:
+        """Write to whoever has an account with this uniqueness key, if anybody has.
+
+        :param return_to: where its reader goes on to.
+        """
+        await self._jobs.enqueue(MAIL, {"occasion": occasion.value, "email_key": email_key, **_onward(return_to)})
 
     async def to_address(self, occasion: Occasion, user: User, to: str) -> None:
         """Write to an address about an account that no longer has it, or no longer is."""
@@ -123,7 +129,8 @@ class Mailing:
             event = Event("identity.send-link", user.id, WORKER, job.correlation_id, {"purpose": purpose.value})
             async with self._trail.change(event, joined=self._joined):
                 token = await self._actions.issue(purpose, user)
-            link, life = self._mails.link(purpose, token.reveal()), self._actions.life(purpose)
+            link = self._mails.link(purpose, token.reveal(), str(job.payload.get("return_to", "")))
+            life = self._actions.life(purpose)
         mail = self._mails.render(
             occasion,
             locale,
@@ -136,3 +143,7 @@ class Mailing:
         await self._messenger.send(
             Message(to=to, subject=mail.subject, text=mail.text, html=mail.html, key=job.key or job.id)
         )
+
+
+def _onward(return_to: str) -> dict[str, object]:
+    return {"return_to": return_to} if return_to else {}

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from string import Template
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.identity.models import Purpose
+from tradesense.core.identity.returning import Returns
 
 FALLBACK = "en"
 """The language that every occasion has a text in."""
@@ -81,11 +83,14 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
 class Mails:
     """Renders mails in the language of whoever reads them."""
 
-    def __init__(self, catalogue: Catalogue, *, product: str, base: str, locale: str = FALLBACK) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, product: str, base: str, locale: str = FALLBACK, returns: Returns | None = None
+    ) -> None:
         self._texts = {language.lower(): texts for language, texts in catalogue.items()}
         self._product = product
         self._base = base.rstrip("/")
         self._locale = locale
+        self._returns = returns or Returns()
         self._check()
 
     @property
@@ -93,13 +98,19 @@ class Mails:
         """The languages that there are texts in."""
         return tuple(sorted(self._texts))
 
-    def link(self, purpose: Purpose, token: str) -> str:
-        """Where a reader goes with the token.
+    @property
+    def returns(self) -> Returns:
+        """Where a reader may go on to."""
+        return self._returns
+
+    def link(self, purpose: Purpose, token: str, return_to: str = "") -> str:
+        """Where a reader goes with the token, and where on from there, as long as one still may.
 
         It is in the fragment, which browsers send to no server and name to no other site (ASVS 14.2.1); and the address
         is the configured one, whatever a request said of its host (CVE-2026-25479).
         """
-        return f"{self._base}/{PAGES[purpose]}#token={token}"
+        onward = f"&return_to={quote(return_to, safe='')}" if return_to and self._returns.takes(return_to) else ""
+        return f"{self._base}/{PAGES[purpose]}#token={token}{onward}"
 
     def render(self, occasion: Occasion, locale: str, *, link: str = "", **values: str) -> Rendered:
         """The mail in the reader's language, or the nearest that there is."""

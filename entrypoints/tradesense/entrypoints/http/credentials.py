@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from litestar import Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tradesense.core.cache.models import Limit
 from tradesense.core.identity.attempts import block
@@ -20,7 +20,7 @@ from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.guards import guard, public
-from tradesense.entrypoints.http.identity import Accepted, Email, LoginAnswer, logged_in
+from tradesense.entrypoints.http.identity import Accepted, Email, LoginAnswer, ReturnTo, logged_in
 
 SELF = "identity:self"
 
@@ -29,6 +29,7 @@ class AddressBody(Body, frozen=True, kw_only=True):
     """The address of an account, if it has one."""
 
     email: Email
+    return_to: ReturnTo = ""
 
 
 class LinkBody(Body, frozen=True, kw_only=True):
@@ -37,10 +38,15 @@ class LinkBody(Body, frozen=True, kw_only=True):
     token: Secret
 
 
-class ResetBody(Body, frozen=True, kw_only=True):
+class OnwardBody(LinkBody, frozen=True, kw_only=True):
+    """The token of a link, and where the link said to go on to."""
+
+    return_to: ReturnTo = ""
+
+
+class ResetBody(OnwardBody, frozen=True, kw_only=True):
     """The token of a link, and the password to be."""
 
-    token: Secret
     password: Secret
 
 
@@ -62,6 +68,8 @@ class Done(Struct, frozen=True, kw_only=True):
     """It is done."""
 
     status: Literal["done"] = "done"
+    return_to: str | UnsetType = UNSET
+    """Where to, if the link said so and one may be sent there still."""
 
 
 class Confirmed(Struct, frozen=True, kw_only=True):
@@ -71,11 +79,12 @@ class Confirmed(Struct, frozen=True, kw_only=True):
 
 
 @post("/api/v1/auth/verify-email", opt=public(), status_code=200, tags=["auth"])
-async def verify_email(data: JSONBody[LinkBody]) -> Done:
+async def verify_email(data: JSONBody[OnwardBody]) -> Done:
     """Prove an address by the token of the link that was sent to it."""
     here = current()
+    here.services.returns.check(data.return_to)
     await here.services.addresses.verify(data.token, actor=here.actor, correlation_id=here.correlation_id)
-    return Done()
+    return Done(return_to=data.return_to or UNSET)
 
 
 @post("/api/v1/auth/verify-email/resend", opt=public(), status_code=202, tags=["auth"])
@@ -83,7 +92,9 @@ async def resend(data: JSONBody[AddressBody]) -> Accepted:
     """Have the link that verifies an address sent again. The answer is the same whether or not it has an account."""
     here = current()
     await _count_address(here)
-    await here.services.addresses.ask_again(data.email, actor=here.actor, correlation_id=here.correlation_id)
+    await here.services.addresses.ask_again(
+        data.email, return_to=data.return_to, actor=here.actor, correlation_id=here.correlation_id
+    )
     return Accepted()
 
 
@@ -92,7 +103,9 @@ async def forgot(data: JSONBody[AddressBody]) -> Accepted:
     """Have a link sent that resets the password. The answer is the same whether or not the address has an account."""
     here = current()
     await _count_address(here)
-    await here.services.credentials.forgot(data.email, actor=here.actor, correlation_id=here.correlation_id)
+    await here.services.credentials.forgot(
+        data.email, return_to=data.return_to, actor=here.actor, correlation_id=here.correlation_id
+    )
     return Accepted()
 
 
@@ -100,10 +113,11 @@ async def forgot(data: JSONBody[AddressBody]) -> Accepted:
 async def reset(data: JSONBody[ResetBody]) -> Done:
     """Set a new password by the token of a link. Every session of the account ends, and none begins."""
     here = current()
+    here.services.returns.check(data.return_to)
     await here.services.credentials.reset(
         data.token, data.password, actor=here.actor, correlation_id=here.correlation_id
     )
-    return Done()
+    return Done(return_to=data.return_to or UNSET)
 
 
 @post(

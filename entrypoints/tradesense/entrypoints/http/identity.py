@@ -16,6 +16,7 @@ from tradesense.core.cache.models import Limit
 from tradesense.core.errors import SessionEnded
 from tradesense.core.identity.attempts import block
 from tradesense.core.identity.models import Login, TokenPair, User
+from tradesense.core.identity.returning import MOST
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http import cookies, csrf
 from tradesense.entrypoints.http.codec import Body
@@ -23,6 +24,13 @@ from tradesense.entrypoints.http.exchange import Exchange, current
 from tradesense.entrypoints.http.guards import authenticated, guard, public
 
 Email = Annotated[str, Meta(max_length=320)]
+ReturnTo = Annotated[
+    str,
+    Meta(
+        max_length=MOST,
+        description="where to go on to after the link: a path of this site, or one of the URLs of `identity.return_to`",
+    ),
+]
 TOKEN = "Bearer"  # noqa: S105  # the name of a scheme
 
 CLEARED = '"cache", "storage"'
@@ -36,6 +44,7 @@ class Registration(Body, frozen=True, kw_only=True):
     password: Secret
     locale: Annotated[str, Meta(max_length=35)] = ""
     """The language to write in, as in ``de``; what ``Accept-Language`` asks for first when empty."""
+    return_to: ReturnTo = ""
 
 
 class LoginBody(Body, frozen=True, kw_only=True):
@@ -122,6 +131,7 @@ async def register(data: JSONBody[Registration]) -> Accepted:
         data.email,
         data.password,
         locale=data.locale or _language(here),
+        return_to=data.return_to,
         actor=here.actor,
         correlation_id=here.correlation_id,
     )
