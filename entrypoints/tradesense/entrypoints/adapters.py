@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
+from tradesense.core.steady import SteadyClock
 from tradesense.entrypoints.opening import opened
 from tradesense.plugins.bounds import Owner
 from tradesense.plugins.manager import Plugins
@@ -48,7 +49,8 @@ class Adapters:
         self.ids: Ids = _NOT_YET
         self.context = self._context()
         # Each of the three may need the ones before it.
-        self.clock = self.context.clock = clock or self.choose(Clock, AMBIENT, "ambient.clock")
+        host = clock or self.choose(Clock, AMBIENT, "ambient.clock")
+        self.clock = self.context.clock = SteadyClock(host)
         self.random = self.context.random = self.choose(Random, AMBIENT, "ambient.random")
         self.ids = self.context.ids = self.choose(Ids, AMBIENT, "ambient.ids")
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tradesense.adapters.sql._pool import MeasuredPool
 from tradesense.adapters.sql.settings import SqlSettings
+from tradesense.core.steady import SteadyClock
 
 PORT = 5432
 
@@ -47,9 +48,10 @@ class Postgresql:
     one_writer = False
     throwaway = False
 
-    def __init__(self, url: URL, settings: SqlSettings) -> None:
+    def __init__(self, url: URL, settings: SqlSettings, *, clock: SteadyClock | None = None) -> None:
         self._url = url
         self._settings = settings
+        self._clock = clock
         self.place = place_of(url)
 
     def open(self) -> AsyncEngine:
@@ -59,6 +61,7 @@ class Postgresql:
             lambda: self._url,
             connect_timeout=settings.pool_timeout,
             statement_timeout=settings.statement_timeout,
+            clock=self._clock,
             poolclass=MeasuredPool,
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
@@ -104,12 +107,18 @@ def place_of(url: URL) -> str:
 
 
 def engine_for(
-    url: Callable[[], URL], *, connect_timeout: float, statement_timeout: float | None, **options: Any
+    url: Callable[[], URL],
+    *,
+    connect_timeout: float,
+    statement_timeout: float | None,
+    clock: SteadyClock | None = None,
+    **options: Any,
 ) -> AsyncEngine:
     """An engine over one server.
 
     :param url: asked for each new connection.
     :param statement_timeout: seconds; no limit when ``None``.
+    :param clock: is told the server's time by each new connection.
     """
     limits = {"application_name": "tradesense"}
     if statement_timeout is not None:
@@ -127,6 +136,13 @@ def engine_for(
             connection_class=Parting,
         )
         made.made_for = current
+        if clock is not None:
+            asked = clock.monotonic()
+            try:
+                clock.tell(await made.fetchval("SELECT clock_timestamp()"), asked)
+            except BaseException:
+                made.terminate()
+                raise
         return made
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options)

@@ -18,6 +18,7 @@ from tradesense.adapters.sql._sqlite import Sqlite
 from tradesense.adapters.sql._url import parsed
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import AdapterClosed, ConfigurationError, DatabaseUnavailable, TradeSenseError, Unavailable
+from tradesense.core.steady import SteadyClock
 from tradesense.core.telemetry.models import Health, Status
 from tradesense.core.telemetry.ports import HealthCheck
 from tradesense.plugins.manifest import AdapterContext, Renewal
@@ -89,7 +90,7 @@ def database_of(settings: SqlSettings, context: AdapterContext) -> Database:
     """
 
     def make() -> Database:
-        backend = backend_for(settings)
+        backend = backend_for(settings, context.clock if isinstance(context.clock, SteadyClock) else None)
 
         async def renew(changed: SqlSettings) -> None:
             """Connections that are in use are replaced before their next use."""
@@ -103,13 +104,14 @@ def database_of(settings: SqlSettings, context: AdapterContext) -> Database:
     return context.share(Database, make)
 
 
-def backend_for(settings: SqlSettings) -> Backend:
+def backend_for(settings: SqlSettings, clock: SteadyClock | None = None) -> Backend:
     """The backend that ``database.url`` names.
 
+    :param clock: is told the time by a server that has one of its own.
     :raises ConfigurationError: it names none.
     """
     url = parsed(settings.url)
-    return Sqlite(url, settings) if url.drivername == "sqlite" else Postgresql(url, settings)
+    return Sqlite(url, settings) if url.drivername == "sqlite" else Postgresql(url, settings, clock=clock)
 
 
 def replica_for(settings: SqlSettings) -> Replica | None:
