@@ -214,7 +214,9 @@ class Sessions:
 
     async def _proved(self, key: str, password: Secret) -> User:
         user = await self._store.users.by_email(key) if key else None
-        correct = await self._hasher.verify(user.password_hash if user else await self._stand_in(), password)
+        known = user is not None and self._hasher.readable(user.password_hash)
+        hashed = user.password_hash if user is not None and known else await self._stand_in()
+        correct = await self._hasher.verify(hashed, password)
         if user is None or user.disabled or not correct or (self._policy.verified_only and not user.verified):
             raise CredentialsRefused
         return user
@@ -225,7 +227,7 @@ class Sessions:
             await self._store.users.update(replace(user, password_hash=hashed))
 
     async def _stand_in(self) -> Secret:
-        """A hash that no password makes, for accounts that do not exist."""
+        """A hash that no password makes, for accounts that do not exist or have no password."""
         if self._decoy is None:
             self._decoy = await self._hasher.hash(mint(self._random))
         return self._decoy
