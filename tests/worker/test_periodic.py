@@ -54,7 +54,7 @@ class Renewing:
     """Lets time pass before each renewal, and tells when there were many."""
 
     def __init__(self, locks: LockProvider, clock: Clock) -> None:
-        self.acquire = locks.acquire
+        self.acquire, self.release = locks.acquire, locks.release
         self.often = asyncio.Event()
         self._locks, self._clock, self._left = locks, clock, 8
 
@@ -242,6 +242,59 @@ async def test_a_job_by_the_calendar_is_run_by_one_of_several_processes_when_its
     first = next_minute(start)
     due = [minute for n in range(9) if (minute := first + timedelta(minutes=n)).minute % 2 == 0]
     assert runs == due
+
+
+class Kept:
+    """Remembers the last lease that it gave."""
+
+    def __init__(self, locks: LockProvider) -> None:
+        self.renew, self.release, self._locks = locks.renew, locks.release, locks
+        self.last: Lease
+
+    async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
+        lease = await self._locks.acquire(name, ttl, wait=wait)
+        self.last = lease or self.last
+        return lease
+
+
+async def test_a_job_of_every_minute_that_takes_half_of_it_runs_every_minute(services, clock):
+    runs, locks = [], Kept(services.locks)
+
+    async def run() -> None:
+        runs.append(clock.now().minute)
+        for _ in range(2):
+            clock.seconds += 15
+            assert await locks.renew(locks.last), "as is done while it runs"
+
+    job = Periodic(name="test.slow", cron="* * * * *", run=run)
+    services = dataclasses.replace(services, locks=locks)
+    for _ in range(3):
+        clock.seconds += 60 - clock.seconds % 60
+        minute = clock.now().minute
+        for _ in range(2):  # as another process would, whose clock is a little behind
+            await turn(services, job, minute=minute)
+    assert len(runs) == len(set(runs)) == 3
+
+
+async def test_a_minute_that_begins_while_the_job_still_runs_is_passed_over(services, clock):
+    runs, free = [], asyncio.Event()
+
+    async def run() -> None:
+        runs.append(clock.now().minute)
+        await free.wait()
+
+    job = Periodic(name="test.longer", cron="* * * * *", run=run)
+    first = asyncio.create_task(turn(services, job, minute=1))
+    async with asyncio.timeout(10):
+        while not runs:  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0)
+    with capture_logs() as logs:
+        await turn(services, job, minute=2)  # as another process would
+    assert [line["outcome"] for line in logs] == ["passed over"]
+    free.set()
+    await first
+    await turn(services, job, minute=3)
+    assert len(runs) == 2
 
 
 @pytest.mark.parametrize(

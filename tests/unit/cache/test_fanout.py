@@ -116,6 +116,47 @@ async def test_what_is_no_longer_retained_is_a_gap(topics, hub):
         assert (await taken(listener, 201))[:2] == ["gap", 101]
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["empty", "begun"])
+async def test_where_one_client_says_that_it_stands_decides_for_no_other(topics, hub, begun):
+    if begun:
+        await publish(topics, "a", 0)
+    async with hub.listen(["a"], cursor={"a": "18446744073709551614-0"}) as odd:
+        assert await taken(odd, 1) == ["gap"]
+        assert await taken(odd, begun) == [0] * begun
+        assert await odd.next(0.05) is None
+        async with hub.listen(["a"]) as honest:
+            await publish(topics, "a", 1, 2)
+            assert await taken(honest, 2) == [1, 2]
+            assert await taken(odd, 2) == [1, 2]
+    async with hub.listen(["a"]) as late:
+        await publish(topics, "a", 3)
+        assert await taken(late, 1) == [3]
+
+
+async def test_who_looked_for_what_it_missed_and_left_leaves_no_old_place_to_others(topics, hub, monkeypatch):
+    await publish(topics, "a", 0)
+    looked, free = asyncio.Event(), asyncio.Event()
+    after = topics.after
+
+    async def slow(*args):
+        looked.set()
+        await free.wait()
+        return await after(*args)
+
+    monkeypatch.setattr(topics, "after", slow)
+    async with hub.listen(["a"], cursor={"a": await topics.last("a")}) as listener:
+        looking = asyncio.create_task(listener.next(SECONDS))
+        await asyncio.wait_for(looked.wait(), SECONDS)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    free.set()
+    await publish(topics, "a", 1)
+    await asyncio.sleep(0.1)  # the reader may not have come by, which makes the test no less true
+    async with hub.listen(["a"]) as late:
+        await publish(topics, "a", 2)
+        assert await taken(late, 1) == [2]
+
+
 async def test_who_is_slow_is_dropped_and_holds_nobody_up(topics, hub):
     async with hub.listen(["a"]) as slow, hub.listen(["a"]) as quick:
         for number in range(60):
@@ -209,7 +250,20 @@ def test_a_cursor_is_what_was_formatted():
 
 
 @pytest.mark.parametrize(
-    "cursor", ["a", "a=1", "a=x-1", "A=1-0", ";", "=1-0", ";".join(f"t{n}=1-0" for n in range(17))]
+    "cursor",
+    [
+        "a",
+        "a=1",
+        "a=x-1",
+        "A=1-0",
+        "a=\u0661-\u0661",
+        f"a={2**64}-0",
+        f"a=1-{2**64}",
+        f"a={2**64 - 1}-{2**64 - 1}",
+        ";",
+        "=1-0",
+        ";".join(f"t{n}=1-0" for n in range(17)),
+    ],
 )
 def test_what_is_no_cursor_is_refused(cursor):
     with pytest.raises(InvalidTopic):

@@ -12,7 +12,7 @@ from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.cache.election import Election
 from tradesense.core.cache.leases import LeaseKeeper
 from tradesense.core.cache.semaphore import Semaphore
-from tradesense.core.errors import LeaseLost, LeaseTaken, LocksUnavailable
+from tradesense.core.errors import DatabaseUnavailable, LeaseLost, LeaseTaken, LocksUnavailable
 
 SHORT = 0.15
 
@@ -325,3 +325,20 @@ async def test_a_leader_that_loses_its_lease_stops_and_stands_again(locks):
     assert stopped == begun[:1]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable, LeaseTaken, LeaseLost, LocksUnavailable, ZeroDivisionError])
+async def test_what_the_work_of_a_leader_raises_ends_its_candidacy(locks, error):
+    election = Election(locks=locks, name="leader", ttl=60)
+    runs = []
+
+    async def lead(held):
+        runs.append(held.token)
+        raise error
+
+    with pytest.raises(error):
+        async with asyncio.timeout(10):
+            await election.run(lead)
+    assert len(runs) == 1
+    assert not election.leading
+    assert await locks.acquire("leader", 60) is not None, "it was given back"

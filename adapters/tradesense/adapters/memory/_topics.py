@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 MOST_FOLLOWED = 1_000
 """Messages that one call of `follow` returns."""
+LONGEST_NUMBER = 20
+"""Digits of a cursor."""
 
 
 class MemoryTopics(Lifecycle):
@@ -190,7 +192,7 @@ def _delivery(receipt: str, held: Held) -> Delivery:
 
 
 def _check_number(cursor: str) -> None:
-    if not cursor.isdecimal():
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= LONGEST_NUMBER):
         raise InvalidInput("a cursor of dead letters is a number")
 
 

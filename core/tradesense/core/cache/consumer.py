@@ -61,6 +61,11 @@ class Consumer:
         self._attempts = attempts
         self._retry = retry
         self._earliest = earliest
+        self._wait = min(LONGEST_WAIT, retry / 2)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        """What is being handled, by its receipt."""
+        self._claim_at = 0.0
+        """When, by the loop's clock, one looks again for what others left."""
 
     async def run(self) -> None:
         """Work until cancelled. While the server is away it waits for it."""
@@ -77,33 +82,61 @@ class Consumer:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
         finally:
-            await self._leave()
+            try:
+                await self._end()
+            finally:
+                await self._leave()
 
     async def _join(self) -> bool:
         await self._groups.join(self.topic, self.group, earliest=self._earliest)
         return True
 
     async def _turn(self) -> None:
-        """What others left, then what is new, or a wait for it."""
-        left = await self._groups.claim(self.topic, self.group, self._name, idle=self._retry, limit=AT_ONCE)
-        await self._work_off(left)
-        wait = 0 if left else min(LONGEST_WAIT, self._retry / 2)
-        await self._work_off(await self._groups.read(self.topic, self.group, self._name, limit=AT_ONCE, wait=wait))
+        """What others left, then what is new, or a wait for it; no more than there are hands for."""
+        while len(self._running) >= AT_ONCE:
+            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
+            self._reap()
+        now = asyncio.get_running_loop().time()
+        if now >= self._claim_at:
+            room = self._room()
+            left = await self._groups.claim(self.topic, self.group, self._name, idle=self._retry, limit=room)
+            self._begin(left)
+            if len(left) < room:
+                self._claim_at = now + self._wait
+        if room := self._room():
+            self._begin(await self._groups.read(self.topic, self.group, self._name, limit=room, wait=self._wait))
+        self._reap()
 
-    async def _work_off(self, deliveries: Sequence[Delivery]) -> None:
-        if not deliveries:
-            return
-        tasks = [asyncio.create_task(self._deliver(delivery)) for delivery in deliveries]
+    def _room(self) -> int:
+        return AT_ONCE - len(self._running)
+
+    def _begin(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if delivery.receipt not in self._running:  # a process that stood still may be given its own again
+                self._running[delivery.receipt] = asyncio.create_task(self._deliver(delivery))
+
+    def _reap(self) -> None:
+        """Let go of those that have ended, so that one slow event holds up no other.
+
+        :raises TopicsUnavailable: of one of them it could not be said what became of it; it is handed out again.
+        """
+        ended = {receipt: task for receipt, task in self._running.items() if task.done()}
+        for receipt in ended:
+            del self._running[receipt]
+        errors = [error for task in ended.values() if not task.cancelled() and (error := task.exception())]
+        if errors:
+            raise errors[0]
+
+    async def _end(self) -> None:
+        """Let what was begun end, for a while; cut off what has not."""
+        tasks = tuple(self._running.values())
         try:
-            await asyncio.wait(tasks)
-        except asyncio.CancelledError:
-            await asyncio.wait(tasks, timeout=GRACE)
+            if tasks:
+                await asyncio.wait(tasks, timeout=GRACE)
+        finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            raise
-        for task in tasks:
-            task.result()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Handle one event, and say what became of it."""
@@ -118,13 +151,19 @@ class Consumer:
         try:
             async with asyncio.timeout(self._retry * PATIENCE):
                 await self._handle(event)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            await self._failed(delivery, error)  # what the handler awaited was cancelled, and not this consumer
+            return
         except Exception as error:  # noqa: BLE001  # whatever a handler raises, the event comes again
             await self._failed(delivery, error)
             return
         await self._groups.acknowledge(self.topic, self.group, [delivery.receipt])
         self._count("done")
 
-    async def _failed(self, delivery: Delivery, error: Exception) -> None:
+    async def _failed(self, delivery: Delivery, error: BaseException) -> None:
         reason = type(error).__name__
         self._tell("failed", position=delivery.position, attempt=delivery.attempt, error=reason)
         if delivery.attempt >= self._attempts:

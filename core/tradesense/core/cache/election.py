@@ -42,14 +42,27 @@ class Election:
         """
         while True:
             try:
-                async with self._keeper.hold(self._name, self._ttl, wait=PATIENCE, cancel=True) as held:
-                    self._held = held
-                    await work(held)
+                held = await self._keeper.take(self._name, self._ttl, wait=PATIENCE)
             except LeaseTaken:
-                continue
-            except LeaseLost:
                 continue
             except Unavailable:
                 await asyncio.sleep(self._ttl / 3)
-            finally:
-                self._held = None
+                continue
+            await self._lead(held, work)
+
+    async def _lead(self, held: Held, work: Work) -> None:
+        """One term. Its end by the loss of the lease is no error; what ``work`` raises is one."""
+        raised: Exception | None = None
+        try:
+            async with self._keeper.keep(held, cancel=True):
+                self._held = held
+                try:
+                    await work(held)
+                except Exception as error:  # noqa: BLE001  # raised below, where no loss of this lease can be meant
+                    raised = error
+        except LeaseLost:
+            return
+        finally:
+            self._held = None
+        if raised is not None:
+            raise raised

@@ -111,7 +111,10 @@ class EventHub:
         self._callers[caller] += bool(caller)
         self._count()
         for topic, position in positions.items():
-            if topic not in known and self.attach(listener, topic, position, anyway=False):
+            if topic in known:
+                continue
+            self._begin(topic, position)
+            if self.attach(listener, topic, position, anyway=False):
                 listener.caught_up(topic)
         try:
             yield listener
@@ -139,23 +142,33 @@ class EventHub:
             self._reader = None
 
     async def history(self, topic: str, position: str, limit: int) -> History:
-        """For listeners that catch up."""
+        """For listeners that catch up. From then on the topic is read here."""
+        if topic not in self._positions:
+            self._begin(topic, await self._topics.last(topic))
         return await self._topics.after(topic, position, limit)
 
     def attach(self, listener: Listener, topic: str, position: str, *, anyway: bool) -> bool:
         """For listeners that have caught up."""
-        if not anyway and topic in self._positions and order(self._positions[topic]) > order(position):
+        if topic not in self._positions or not (anyway or order(self._positions[topic]) <= order(position)):
             return False
         if listener in self._open:
             self._listeners.setdefault(topic, set()).add(listener)
             self._left.pop(topic, None)
-            if topic not in self._positions:
-                self._positions[topic] = position
-                self._changed.set()
-            if self._reader is None or self._reader.done():
-                self._reader = asyncio.create_task(self._read(), name="events")
-                self._reader.add_done_callback(self._broke_off)
+            self._ensure_reader()
         return True
+
+    def _begin(self, topic: str, last: str) -> None:
+        """Read the topic from where it stands. What a client says of its own place never decides for the others."""
+        if topic not in self._positions:
+            self._positions[topic] = last
+            self._left[topic] = asyncio.get_running_loop().time()  # until someone is attached
+            self._changed.set()
+            self._ensure_reader()
+
+    def _ensure_reader(self) -> None:
+        if not self._closing and (self._reader is None or self._reader.done()):
+            self._reader = asyncio.create_task(self._read(), name="events")
+            self._reader.add_done_callback(self._broke_off)
 
     def _check_room(self, caller: str) -> None:
         if self._closing:

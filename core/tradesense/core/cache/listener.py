@@ -163,6 +163,8 @@ class Listener:
             return
         if history.gap and not self._vain:
             self._waiting.append(topic)
+        if history.gap and not history.entries:  # the topic is empty: all that it will ever hold is new
+            self._at[topic] = self._told[topic] = ""
         for entry in history.entries:
             self._put(entry)
         self._vain = 0 if history.entries else self._vain + 1

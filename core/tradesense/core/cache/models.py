@@ -19,7 +19,9 @@ MAX_MESSAGE = 64 * 1024
 MAX_DEAD = 1_000
 """Dead letters that are kept of one group of a topic; the oldest go first."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
-_POSITION = re.compile(r"(\d{1,20})-(\d{1,20})")
+_POSITION = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_LARGEST = 2**64 - 1
+"""Of either number of a position; after the last of all positions nothing can come."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,4 +206,7 @@ def order(position: str) -> tuple[int, int]:
     parts = _POSITION.fullmatch(position)
     if parts is None:
         raise InvalidTopic("a position is two numbers with a hyphen between them")
-    return int(parts[1]), int(parts[2])
+    place = int(parts[1]), int(parts[2])
+    if max(place) > _LARGEST or place == (_LARGEST, _LARGEST):
+        raise InvalidTopic("the numbers of a position have 64 bits, and something can come after it")
+    return place

@@ -6,19 +6,23 @@ import asyncio
 import time
 from asyncio import sleep
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pycron  # type: ignore[import-untyped]  # it ships no marker of its types
 import structlog
 
 from tradesense.core.errors import LocksUnavailable
+from tradesense.core.finishing import finish
 from tradesense.core.jobs.service import Periodic
 from tradesense.entrypoints.services import Services
 from tradesense.entrypoints.worker.background import ending, report, told
 from tradesense.entrypoints.worker.lease import held
 
 CRON_LEASE = 50.0
-"""Seconds for which a run by the calendar is taken: hosts whose clocks differ by less take it for the same run."""
+"""Seconds after which a run by the calendar whose process died no longer keeps the next one from running."""
+MINUTE_LEASE = 30 * 60.0
+"""Seconds for which a minute of the calendar is taken: hosts whose clocks differ by less take it for the same."""
 LONGEST_SLEEP = 10.0
 """Seconds after which the clock is read again, as it may have been set."""
 
@@ -38,8 +42,9 @@ async def _repeat(services: Services, job: Periodic) -> None:
     while True:
         if job.cron:
             await _until(services, next_minute(services.clock.now()))
-            if _is_now(job.cron, services.clock.now()):
-                await turn(services, job)
+            now = services.clock.now()
+            if _is_now(job.cron, now):
+                await turn(services, job, minute=now.minute)
         else:
             await turn(services, job)
             await sleep(job.every)
@@ -55,19 +60,35 @@ async def _until(services: Services, instant: datetime) -> None:
         await sleep(min(left, LONGEST_SLEEP))
 
 
-async def turn(services: Services, job: Periodic) -> None:
-    """Run the job unless another process has run it within this interval, or in this minute of the calendar.
+async def turn(services: Services, job: Periodic, *, minute: int | None = None) -> None:
+    """Run the job unless another process has run it within this interval, or has taken this minute of the calendar.
 
-    The lease is never given back: it ends with the interval, and until then it tells the others that this is done.
-    A job that lasts longer keeps it. Nothing that a job raises ends its next turn, or another job.
+    The lease of an interval, or of a minute, is never given back: it ends with its time, and until then it tells the
+    others that this is done. A job with an interval that lasts longer keeps its lease. One of the calendar has a second
+    lease while it runs, so that a minute which begins meanwhile is passed over, and the next one after it is not.
+    Nothing that a job raises ends its next turn, or another job.
     """
     began = time.perf_counter()
     fields: dict[str, object] = {"job": job.name}
     try:
-        lease = await services.locks.acquire(f"periodic:{job.name}", CRON_LEASE if job.cron else job.every)
-        if lease is None:
-            return
-        result = await held(services.locks, lease, job.run())
+        if minute is None:
+            lease = await services.locks.acquire(f"periodic:{job.name}", job.every)
+            if lease is None:
+                return
+            result = await held(services.locks, lease, job.run())
+        else:
+            # One name for each minute of an hour, so that a provider which keeps names for ever keeps sixty.
+            if await services.locks.acquire(f"periodic:{job.name}:{minute}", MINUTE_LEASE) is None:
+                return
+            lease = await services.locks.acquire(f"periodic:{job.name}", CRON_LEASE)
+            if lease is None:
+                log.warning("periodic job", **fields, outcome="passed over", detail="it is still running")
+                return
+            try:
+                result = await held(services.locks, lease, job.run())
+            finally:
+                with suppress(LocksUnavailable):
+                    await finish(services.locks.release(lease))
     except LocksUnavailable as error:
         log.warning("periodic job waits for leases", **fields, error=error.code, detail=error.line())
     except Exception as error:  # noqa: BLE001  # a job may raise anything

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tradesense.core.cache.models import Delivery, order
 from tradesense.core.capabilities import Capability
+from tradesense.core.errors import InvalidInput
 from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
 from tradesense.core.testing.checks import Advance, interrupt, started
 
@@ -186,6 +187,17 @@ class GroupsContract(Contract):
             topic, group = await self._buried(topics, 7)
             letters = await every(lambda cursor: topics.dead(topic, group, cursor=cursor, limit=3))
             assert [letter.message for letter in letters] == [b"%d" % number for number in range(7)]
+
+    @requires(GROUPS, DEAD)
+    @pytest.mark.parametrize("cursor", ["x", "-1", "\u0661", "\u0661-\u0661", "9" * 5000, f"{2**64}-0", f"1-{2**64}"])
+    async def test_a_cursor_that_no_list_gave_out_is_refused(self, adapter: Make[Any], cursor: str) -> None:
+        async with opened(adapter()) as topics:
+            topic, group = await self._buried(topics, 1)
+            with pytest.raises(InvalidInput):
+                await topics.dead(topic, group, cursor=cursor)
+            assert await topics.replay(topic, group, [cursor]) == 0
+            assert await topics.discard(topic, group, [cursor]) == 0
+            assert await topics.acknowledge(topic, group, [cursor]) == 0
 
     @requires(GROUPS, DEAD)
     async def test_what_is_replayed_comes_to_its_group_alone(self, adapter: Make[Any], advance: Advance | None) -> None:
