@@ -25,6 +25,8 @@ class Fragile(MemoryCache):
 
     away = False
     full = False
+    largest = None
+    """Bytes of the largest entry that it takes."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -40,12 +42,12 @@ class Fragile(MemoryCache):
 
     async def set(self, key, value, ttl):
         self._answer()
-        self._room()
+        self._room(value)
         await super().set(key, value, ttl)
 
     async def set_many(self, items, ttl):
         self._answer()
-        self._room()
+        self._room(*items.values())
         await super().set_many(items, ttl)
 
     async def delete(self, *keys):
@@ -65,8 +67,8 @@ class Fragile(MemoryCache):
             raise CacheUnavailable("the store is away")
         self.asked.extend(keys)
 
-    def _room(self):
-        if self.full:
+    def _room(self, *values):
+        if self.full or (self.largest is not None and any(len(value) > self.largest for value in values)):
             raise CacheUnavailable("the store is full")
 
 

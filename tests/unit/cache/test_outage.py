@@ -8,6 +8,7 @@ from cachekit import Source, running, until
 from tradesense.core.cache.envelope import unseal
 from tradesense.core.cache.options import EntryOptions
 from tradesense.core.cache.recovery import Action, Pending, Recovery
+from tradesense.core.cache.tags import seal_stamp, unseal_stamp
 from tradesense.core.telemetry.models import Status
 
 TTL = 60
@@ -227,10 +228,123 @@ def test_of_changes_of_one_key_the_last_one_counts():
     assert not len(recovery)
 
 
-def test_there_are_no_more_outstanding_changes_than_may_be_and_the_oldest_go():
-    by_number, by_bytes = Recovery(limit=3), Recovery(max_bytes=15)
-    for recovery in (by_number, by_bytes):
-        for number in range(5):
-            recovery.add(change(str(number)))
-        assert [one.key for one in recovery] == ["2", "3", "4"]
-        assert recovery.lost == 2
+def test_where_outstanding_values_take_too_much_the_oldest_become_removals():
+    recovery = Recovery(max_bytes=15)
+    for number in range(5):
+        recovery.add(change(str(number), float(number)))
+    assert [(one.key, one.action, one.data) for one in recovery] == [
+        ("0", Action.DELETE, b""),
+        ("1", Action.DELETE, b""),
+        *((str(number), Action.SET, b"12345") for number in (2, 3, 4)),
+    ]
+    assert recovery.lost == 2
+
+
+def test_where_outstanding_changes_are_too_many_all_that_is_as_old_as_the_oldest_goes():
+    recovery = Recovery(limit=3)
+    for number in range(1, 6):
+        recovery.add(change(str(number), float(number), Action.DELETE, b""))
+    assert {one.key for one in recovery} == {"#:*", "3", "4", "5"}
+    cover = recovery.get("#:*")
+    assert (cover.stamp, unseal_stamp(cover.data), cover.keeps > 30 * 86_400) == (2.0, 2.0, True)
+    assert recovery.lost == 2
+
+
+def test_a_notice_that_is_given_up_covers_nothing():
+    recovery = Recovery(limit=1)
+    recovery.add(change("told", 1.0, Action.TELL, b""))
+    recovery.add(change("k", 2.0))
+    assert [one.key for one in recovery] == ["k"]
+
+
+def test_no_overflow_lowers_what_everything_was_cleared_at():
+    recovery = Recovery(limit=1)
+    recovery.add(change("#:*", 9.0, data=seal_stamp(9.0)))
+    recovery.add(change("a", 1.0))
+    recovery.add(change("b", 2.0))
+    assert recovery.get("#:*").stamp == 9.0
+
+
+async def test_the_bounds_of_outstanding_changes_are_those_that_were_given(world):
+    hybrid = world.process(recovery=Recovery(limit=3))
+    world.away()
+    cache = hybrid.named("n", bytes)
+    for number in range(9):
+        await cache.set(str(number), b"v")
+    assert (hybrid.stats().pending, hybrid.stats().lost) == (4, 6)
+
+
+async def test_nothing_removed_comes_back_when_too_much_was_outstanding(processes, other, world):
+    one = world.process(recovery=Recovery(limit=3))
+    cache = one.named("n", bytes)
+    async with running(one, processes[1]):
+        await cache.set_many({"k": b"old", "kept": b"v"}, ttl=TTL)
+        assert await other.get("k") == b"old"
+        world.away()
+        world.clock.advance(1)
+        await cache.remove("k")
+        for number in range(9):
+            await cache.set(str(number), b"v")
+        await back(world, one, processes[1])
+        world.clock.advance(1)
+        assert await other.get("k") is None
+        assert await cache.get("k") is None
+        assert await other.get("8") == b"v"
+
+
+async def test_a_full_store_removes_at_once(processes, cache, other, world):
+    one, two = processes
+    await cache.set("k", b"old", ttl=TTL)
+    assert await other.get("k") == b"old"
+    world.far.full = True
+    await cache.set("waits", b"v", ttl=TTL)
+    async with running(one, two):
+        assert await cache.remove("k") == 1
+        assert await world.far.get("n:k") is None
+        await until(lambda: "n:k" not in two._engine.near.entries)
+
+
+async def test_what_was_removed_during_an_outage_goes_though_the_store_is_full_when_it_is_back(cache, hybrid, world):
+    await cache.set("k", b"old", ttl=TTL)
+    world.away()
+    await cache.set_many({str(number): b"v" for number in range(200)}, ttl=TTL)
+    await cache.remove("k")
+    world.far.full = True
+    async with running(hybrid):
+        world.away(away=False)
+        await until(lambda: "n:k" not in world.far._entries)
+        assert hybrid.stats().pending == 200
+
+
+async def test_a_full_store_holds_nothing_that_any_of_many_changes_has_replaced(cache, hybrid, world):
+    many = {str(number): b"old" for number in range(200)}
+    await cache.set_many(many, ttl=TTL)
+    world.far.full = True
+    await cache.set_many(dict.fromkeys(many, b"new"), ttl=TTL)
+    async with running(hybrid):
+        await until(lambda: not world.far._entries)
+        assert await cache.get("199") == b"new"
+
+
+async def test_one_value_that_the_store_does_not_take_holds_up_no_other(cache, hybrid, world):
+    world.away()
+    await cache.set("large", b"x" * 1000, ttl=TTL)
+    await cache.set_many({str(number): b"v" for number in range(20)}, ttl=TTL)
+    world.far.largest = 500
+    async with running(hybrid):
+        world.away(away=False)
+        await until(lambda: hybrid.stats().pending == 1)
+        assert await world.far.get("n:large") is None
+        world.far.largest = None
+        await back(world, hybrid)
+
+
+async def test_a_full_store_keeps_the_instants_of_tags(cache, hybrid, world):
+    await cache.set("k", b"old", ttl=TTL, tags=["red"])
+    await hybrid.invalidate(tags=["red"])
+    world.far.full = True
+    await hybrid.invalidate(tags=["red"])
+    async with running(hybrid):
+        await until(lambda: world.far.looked("#:red") > 1)
+        await hybrid._engine.recover()
+        assert await world.process().named("n", bytes).get("k") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tradesense.core.ambient import Clock, Random
@@ -11,18 +11,15 @@ from tradesense.core.cache.far import Far
 from tradesense.core.cache.flight import Flights
 from tradesense.core.cache.near import Near
 from tradesense.core.cache.notices import Notice, Notices
-from tradesense.core.cache.options import MAX_LIFE
 from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider
 from tradesense.core.cache.recovery import Action, Pending, Recovery
-from tradesense.core.cache.tags import PREFIX, Tags, seal_stamp, tag_key
+from tradesense.core.cache.tags import PREFIX, TAG_LIFE, Tags, seal_stamp, tag_key
 
 ORIGIN_BYTES = 8
 TICK = 1e-6
 """The least time between two changes of one process, in seconds."""
 BATCH = 64
 """Outstanding changes that are carried out at once."""
-TAG_LIFE = MAX_LIFE + 24 * 60 * 60
-"""Seconds that the instant of a tag is kept: longer than any entry that it could be about."""
 
 
 @dataclass(slots=True)
@@ -133,28 +130,49 @@ class Engine:
         self._arrivals.pop(key, None)
 
     async def recover(self) -> None:
-        """Make up for what was missed while the store or the backplane was away."""
-        down = not (self.far.reads.up and self.far.writes.up and self.notices.link.up)
-        if (not down and not self.recovery) or not await self.far.probe():
+        """Make up for what was missed while the store or the backplane was away, or the store was full."""
+        links = (self.far.reads, self.far.writes, self.far.removals, self.notices.link)
+        if (all(link.up for link in links) and not self.recovery) or not await self.far.probe():
             return
         if not await self.notices.tell(self._last, again=True):
             return
         changes = list(self.recovery)
-        for start in range(0, len(changes), BATCH):
-            if not await self._make_up(changes[start : start + BATCH]):
-                return
-        self.far.writes.worked()
+        # Removals before all: a full store takes nothing else, and they make room. Then tags, of which much may hang.
+        removals = [change for change in changes if change.action is Action.DELETE]
+        tags = [change for change in changes if change.is_tag and change.action is not Action.DELETE]
+        others = [change for change in changes if not change.is_tag and change.action is not Action.DELETE]
+        if await self._remove_again(removals) and await self._write_again([*tags, *others]):
+            self.far.writes.worked()
+            self.far.removals.worked()
 
-    async def _make_up(self, changes: Sequence[Pending]) -> bool:
-        if not await self.far.make_up(changes):
-            return False
-        tags = {one.key.removeprefix(PREFIX): one.stamp for one in changes if one.key.startswith(PREFIX)}
-        keys = {one.key: one.stamp for one in changes if not one.key.startswith(PREFIX)}
-        told = await self.notices.tell(self._last, keys=keys, tags=tags, again=True)
-        if told:
-            for change in changes:
+    async def _remove_again(self, removals: Sequence[Pending]) -> bool:
+        for batch in _batches(removals):
+            if not await self.far.remove_again(batch) or not await self._tell_again(batch):
+                return False
+            for change in batch:
                 self.recovery.done(change)
-        return told
+        return True
+
+    async def _write_again(self, changes: Sequence[Pending]) -> bool:
+        """Whether the store has taken everything."""
+        full = False
+        for batch in _batches(changes):
+            made = await self.far.write_again([one for one in batch if not (full and one.cleared)], full=full)
+            if made is None or not await self._tell_again([*made.settled, *made.cleared]):
+                return False
+            for change in made.settled:
+                self.recovery.done(change)
+            for change in made.cleared:
+                self.recovery.cleared(change)
+            full = made.full
+        return not full
+
+    async def _tell_again(self, changes: Sequence[Pending]) -> bool:
+        if not changes:
+            return True
+        tags = {one.key.removeprefix(PREFIX): one.stamp for one in changes if one.is_tag}
+        keys = {one.key: one.stamp for one in changes if not one.is_tag}
+        return await self.notices.tell(self._last, keys=keys, tags=tags, again=True)
 
     def _heard(self, notice: Notice) -> None:
         self._last = max(self._last, notice.stamp)
@@ -171,3 +189,8 @@ class Engine:
         """Drop ``key`` from this process, and let nothing come back that was made before ``stamp``."""
         self.near.drop(key, stamp)
         self.flights.outdate(key, stamp)
+
+
+def _batches(changes: Sequence[Pending]) -> Iterator[Sequence[Pending]]:
+    for start in range(0, len(changes), BATCH):
+        yield changes[start : start + BATCH]

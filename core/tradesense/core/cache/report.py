@@ -60,7 +60,7 @@ class Report:
     def down(self) -> list[str]:
         """What does not answer, with the reason."""
         far, link = self._engine.far, self._engine.notices.link
-        links = (("reading", far.reads), ("writing", far.writes), ("notices", link))
+        links = (("reading", far.reads), ("writing", far.writes), ("removing", far.removals), ("notices", link))
         return [f"{name}: {one.detail}" for name, one in links if not one.up]
 
     def _grown(self, name: str, total: int, record: Record) -> None:

@@ -61,7 +61,7 @@ class HybridCache:
         """
         compressors: list[Compressor] = [Zlib(), *([compressor] if compressor else [])]
         self._engine = Engine(
-            near=near or Near(),
+            near=Near() if near is None else near,
             far=far,
             backplane=backplane,
             locks=locks,
@@ -71,7 +71,7 @@ class HybridCache:
             compressors={one.name: one for one in compressors},
             compress_over=compress_over,
             near_ttl=near_ttl,
-            recovery=recovery or Recovery(),
+            recovery=Recovery() if recovery is None else recovery,
         )
         self._report = Report(self._engine, telemetry)
         self._options = options or EntryOptions()

@@ -10,11 +10,14 @@ import msgspec
 
 from tradesense.core.cache.envelope import Unreadable
 from tradesense.core.cache.models import check_key
+from tradesense.core.cache.options import MAX_LIFE
 
 EVERYTHING = "*"
 """The tag that every entry has."""
 PREFIX = "#:"
 """What the keys of tags begin with in the shared store."""
+TAG_LIFE = MAX_LIFE + 24 * 60 * 60
+"""Seconds that the instant of a tag is kept: longer than any entry that it could be about."""
 MAX_TAGS = 10_000
 """Tags that a process remembers; others are asked for again."""
 
