@@ -20,7 +20,7 @@ from servers import Postgres, own
 from tradesense.adapters.sql._query import Query
 from tradesense.adapters.sql._secrets import CURRENT
 from tradesense.adapters.sql._sessions import BY_TOKEN
-from tradesense.adapters.sql.flags import ONE
+from tradesense.adapters.sql.flags import FLAGS
 from tradesense.core.flags.models import Flag
 from tradesense.core.flags.ports import FlagStore
 from tradesense.core.identity.models import Session, User
@@ -134,7 +134,7 @@ async def _flags(adapters: Adapters) -> tuple[Call, Query, list[dict[str, Any]]]
     keys = [f"flag-{number}" for number in range(ROWS)]
     for key in keys:
         await store.put(Flag(key=key, variants={"on": True, "off": False}, default_variant="off"))
-    return lambda n: store.get(keys[n]), ONE, [{"key": key} for key in keys]
+    return lambda n: store.get(keys[n]), FLAGS.one, [{"key": key} for key in keys]
 
 
 async def _secrets(adapters: Adapters) -> tuple[Call, Query, list[dict[str, Any]]]:

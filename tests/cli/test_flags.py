@@ -33,3 +33,21 @@ def test_a_document_with_a_fault_is_imported_not_at_all(cli, read, place: Path):
     assert "broken.default_variant" in done.stderr
     assert "new.targeting.if[0].$ref" in done.stderr
     assert read("flags", "list") == []
+
+
+def test_flags_and_segments_have_histories_and_go_back(cli, read):
+    assert cli("segments", "set", "pros", "-", stdin='{"included": ["u1"]}').exit_code == 0
+    rule = {"conditions": [{"operator": "in_segment", "values": ["pros"]}], "variant": "on"}
+    expired = json.dumps({**FLAG, "rules": [rule], "expires": "2020-01-01T00:00:00Z"})
+    assert read("flags", "set", "new", "-", stdin=expired)["revision"] == 1
+    assert [row["key"] for row in read("flags", "list", "--stale")] == ["new"]
+    assert "flag new" in cli("segments", "delete", "pros").stderr
+    assert read("segments", "set", "pros", "-", stdin='{"excluded": ["u1"]}')["revision"] == 2
+    assert read("segments", "rollback", "pros", "1", "--expected", "2")["revision"] == 3
+    assert json.loads(cli("segments", "get", "pros").stdout) == {"key": "pros", "included": ["u1"]}
+    assert [row["revision"] for row in read("segments", "history", "pros")] == [1, 2, 3]
+    assert cli("flags", "delete", "new").exit_code == 0
+    assert read("flags", "rollback", "new", "1")["revision"] == 3
+    history = read("flags", "history", "new")
+    assert [one["deleted"] for one in history] == [False, True, False]
+    assert history[0]["digest"] == history[2]["digest"]

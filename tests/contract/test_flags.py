@@ -9,26 +9,38 @@ import pytest
 import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
-from tradesense.core.flags import BucketHash, ExposureSink, FlagStore, Patterns
+from tradesense.core.flags import BucketHash, ExposureSink, FlagStore, Patterns, SegmentStore
 from tradesense.core.flags.murmur import murmur3
-from tradesense.core.testing import BucketHashContract, ExposureSinkContract, FlagStoreContract, PatternsContract
+from tradesense.core.testing import (
+    BucketHashContract,
+    ExposureSinkContract,
+    FlagStoreContract,
+    PatternsContract,
+    SegmentStoreContract,
+)
 from tradesense.core.transactions import Transactions
 
 
-class TestMemoryFlags(FlagStoreContract):
-    capabilities = contracted.manifest("memory", FlagStore).capabilities
-
+class InMemory:
     @pytest.fixture
     def platform(self):
         return contracted.context()
 
     @pytest.fixture
     def adapter(self, platform):
-        return lambda: contracted.build(contracted.manifest("memory", FlagStore), platform)
+        return lambda: contracted.build(contracted.manifest("memory", self.port), platform)
 
     @pytest.fixture
     def transactions(self, platform):
         return lambda _: contracted.build(contracted.manifest("memory", Transactions), platform)
+
+
+class TestMemoryFlags(InMemory, FlagStoreContract):
+    capabilities = contracted.manifest("memory", FlagStore).capabilities
+
+
+class TestMemorySegments(InMemory, SegmentStoreContract):
+    capabilities = contracted.manifest("memory", SegmentStore).capabilities
 
 
 class TestMemoryExposures(ExposureSinkContract):
@@ -53,6 +65,14 @@ class TestSqlFlagsOnSqlite(OnSqlite, FlagStoreContract):
 
 class TestSqlFlagsOnPostgresql(OnPostgresql, FlagStoreContract):
     capabilities = sqldatabases.capabilities(FlagStore)
+
+
+class TestSqlSegmentsOnSqlite(OnSqlite, SegmentStoreContract):
+    capabilities = sqldatabases.capabilities(SegmentStore)
+
+
+class TestSqlSegmentsOnPostgresql(OnPostgresql, SegmentStoreContract):
+    capabilities = sqldatabases.capabilities(SegmentStore)
 
 
 class SqlExposures:

@@ -52,3 +52,57 @@ def test_every_fault_of_a_definition_is_told_with_its_path(admin):
     answer = admin.put("/api/v1/flags/bad", json=bad)
     assert answer.status_code == 400
     assert [one["path"] for one in answer.json()["errors"]] == ["type", "rules[0].variant", "rules[2]"]
+
+
+def test_a_flag_goes_back_to_what_it_was_and_everybody_sees_who_did_it(admin, key):
+    admin.put(f"/api/v1/flags/{key}", json={**FLAG, "rules": []})
+    path = f"/api/v1/flags/{key}/rollback"
+    assert admin.post(path, json={"revision": 1}, headers={"If-Match": '"1"'}).status_code == 412
+    back = admin.post(path, json={"revision": 1}, headers={"If-Match": '"2"'})
+    assert (back.status_code, back.headers["etag"], back.json()["rules"]) == (200, '"3"', [RULE])
+    assert admin.delete(f"/api/v1/flags/{key}").status_code == 204
+    history = admin.get(f"/api/v1/flags/{key}/history").json()["items"]
+    assert [(one["revision"], one["deleted"]) for one in history] == [(1, False), (2, False), (3, False), (4, True)]
+    assert len({one["updated_by"] for one in history}) == 1
+    assert history[0]["digest"] == history[2]["digest"] != history[1]["digest"]
+    rows = admin.get("/api/v1/audit", params={"subject": key, "limit": 10}).json()["items"]
+    told = {row["detail"]["revision"]: row["detail"]["digest"] for row in rows if "revision" in row["detail"]}
+    assert told == {str(one["revision"]): one["digest"] for one in history[:3]}
+    assert admin.post(path, json={"revision": 4}).status_code == 400
+    assert admin.get("/api/v1/flags/never/history").status_code == 404
+
+
+def test_a_segment_is_nested_checked_and_serves_at_once(admin, key):
+    inner, outer = f"{key}-inner", f"{key}-outer"
+    pro = {"attribute": "plan", "operator": "in", "values": ["pro"]}
+    assert admin.put(f"/api/v1/segments/{inner}", json={"groups": [[pro]]}).status_code == 200
+    asks = {"operator": "in_segment", "values": [inner]}
+    assert admin.put(f"/api/v1/segments/{outer}", json={"groups": [[asks]]}).status_code == 200
+    rule = {"conditions": [{"operator": "in_segment", "values": [outer]}], "variant": "on"}
+    assert admin.put(f"/api/v1/flags/{key}", json={**FLAG, "rules": [rule]}).status_code == 200
+
+    def variant(**context):
+        found = admin.post(f"/ofrep/v1/evaluate/flags/{key}", json={"context": {"targetingKey": "u", **context}})
+        return found.json()["variant"]
+
+    assert [variant(plan="pro"), variant(plan="free")] == ["on", "off"]
+    changed = admin.put(f"/api/v1/segments/{inner}", json={"excluded": ["x"], "included": ["u"]})
+    assert [variant(plan="free"), changed.json()["revision"]] == ["on", 2]
+    cycle = admin.put(f"/api/v1/segments/{inner}", json={"groups": [[{"operator": "in_segment", "values": [outer]}]]})
+    assert (cycle.status_code, cycle.json()["errors"][0]["path"]) == (400, "groups[0][0].values[0]")
+    absent = admin.put(f"/api/v1/segments/{inner}", json={"groups": [[pro, {**asks, "values": ["none"]}], []]})
+    assert absent.json()["errors"][0]["path"] == "groups[1]"
+    assert admin.delete(f"/api/v1/segments/{inner}").status_code == 409
+    assert admin.put(f"/api/v1/segments/{inner}", json={"key": "other"}).status_code == 400
+    assert admin.post(f"/api/v1/segments/{inner}/rollback", json={"revision": 1}).json()["revision"] == 3
+    assert [variant(plan="pro"), variant(plan="free")] == ["on", "off"]
+    assert [one["revision"] for one in admin.get(f"/api/v1/segments/{inner}/history").json()["items"]] == [1, 2, 3]
+
+
+def test_flags_that_should_be_gone_are_listed(admin, key):
+    old = {**FLAG, "expires": "2020-01-01T00:00:00Z"}
+    admin.put(f"/api/v1/flags/{key}-old", json=old)
+    admin.put(f"/api/v1/flags/{key}-archived", json={**old, "archived": True})
+    admin.put(f"/api/v1/flags/{key}-later", json={**old, "expires": "2999-01-01T00:00:00Z"})
+    found = admin.get("/api/v1/flags", params={"stale": "true", "limit": 1000}).json()["items"]
+    assert [one["key"] for one in found if one["key"].startswith(key)] == [f"{key}-old"]

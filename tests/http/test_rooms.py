@@ -195,7 +195,7 @@ def test_a_user_may_evaluate_and_not_administer(person, admin, name):
     assert person.get(f"/api/v1/flags/{name}").status_code == 403
 
 
-CONDITIONAL = [("flags", FLAG), ("settings", {"value": 1})]
+CONDITIONAL = [("flags", FLAG), ("segments", {"included": ["u1"]}), ("settings", {"value": 1})]
 
 
 @pytest.mark.parametrize(("room", "body"), CONDITIONAL)

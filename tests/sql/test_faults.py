@@ -20,8 +20,9 @@ from tradesense.core.cache.ports import LockProvider
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import AuditUnavailable, DatabaseUnavailable, LocksUnavailable
 from tradesense.core.flags.models import Flag
-from tradesense.core.flags.ports import FlagStore
+from tradesense.core.flags.ports import FlagStore, SegmentStore
 from tradesense.core.flags.service import Flags
+from tradesense.core.flags.stores import Stores
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.models import Status
 from tradesense.core.testing import eventually
@@ -107,9 +108,11 @@ async def test_an_audited_change_of_a_locked_file_waits_once(sqlite_url, locked)
         sql(Transactions, sqlite_url, lent, busy_timeout=wait) as unit,
         sql(AuditLog, sqlite_url, lent) as log,
         sql(FlagStore, sqlite_url, lent) as store,
+        sql(SegmentStore, sqlite_url, lent) as segments,
     ):
         trail = AuditTrail(log=log, chain=lent.chain, transactions=unit)
-        flags = Flags(store=store, trail=trail, clock=lent.clock, joined=True)
+        stores = Stores(flags=store, segments=segments)
+        flags = Flags(stores=stores, trail=trail, clock=lent.clock, joined=True)
         flag = Flag(key="x", variants={"on": True, "off": False}, default_variant="on")
         with locked(sqlite_url):
             async with asyncio.timeout(2 * wait):

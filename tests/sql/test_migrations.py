@@ -6,26 +6,32 @@ import asyncio
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import update
+from sqlalchemy import column, insert, table, update
 
 from sqldatabases import sql
 from tradesense.adapters.sql import _schema
 from tradesense.adapters.sql._tables import metadata
+from tradesense.adapters.sql._types import UtcDateTime
 from tradesense.adapters.sql._url import parsed
 from tradesense.adapters.sql.migrations import _connected, alembic_config, current, head, upgrade, waiting
 from tradesense.adapters.sql.migrations.waiting import turn
 from tradesense.core.errors import ConfigurationError, DatabaseUnavailable
+from tradesense.core.flags.kinds import digest_of
+from tradesense.core.flags.ports import FlagStore
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import eventually
 from tradesense.core.transactions import Transactions
 from tradesense.entrypoints.database import upgrade_database
 from tradesense.settings.schema import Settings
 
+LONG_AGO = datetime(2020, 1, 2, tzinfo=UTC)
 MIGRATE = """
 import asyncio, sys
 from tradesense.adapters.sql.migrations import upgrade
@@ -57,6 +63,22 @@ async def test_migrations_make_the_tables_that_the_adapters_use(empty_url):
     await upgrade(Secret(empty_url))
     async with _connected(parsed(Secret(empty_url)), "rw", 5.0) as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_flags_of_before_begin_their_histories_as_they_are(empty_url):
+    definition = '{"key":"old","variants":{"on":true},"default_variant":"on"}'
+    row = {"key": "old", "revision": 7, "definition": definition, "updated_at": LONG_AGO, "deleted": False}
+    old = table("flags", *(column(name) for name in row if name != "updated_at"), column("updated_at", UtcDateTime()))
+    async with _connected(parsed(Secret(empty_url)), "rwc", 5.0) as connection:
+        await connection.run_sync(_upgraded, "0006_grants")
+        await connection.execute(insert(old).values(**row))
+        await connection.commit()
+    await upgrade(Secret(empty_url))
+    async with sql(FlagStore, empty_url) as store:
+        stored = await store.get("old")
+        assert (stored.revision, stored.digest) == (7, digest_of(stored.flag))
+        assert list(await store.history("old")) == [stored]
+        assert (await store.put(stored.flag, expected=7)).revision == 8
 
 
 async def test_an_upgrade_names_what_it_applied_and_a_second_one_finds_nothing_to_do(empty_url):
@@ -173,6 +195,12 @@ def test_a_start_does_not_import_alembic(sqlite_url, script):
         [sys.executable, script(START), sqlite_url], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def _upgraded(connection, revision):
+    config = alembic_config()
+    config.attributes.update(connection=connection, applied=[])
+    command.upgrade(config, revision)
 
 
 async def _open(url):

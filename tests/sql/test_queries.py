@@ -24,7 +24,7 @@ HOT = {
     "a session by its token": (_sessions.BY_TOKEN, {"token_hash": b"x"}),
     "a session by its id": (_sessions.BY_ID, {"id": "x"}),
     "a secret": (_secrets.CURRENT, {"path": "x", "now": datetime(2030, 1, 1, tzinfo=UTC)}),
-    "a flag": (flags.ONE, {"key": "x"}),
+    "a flag": (flags.FLAGS.one, {"key": "x"}),
     "a setting": (config.ONE, {"key": "x"}),
     "the audit trail of a subject": (
         audit.matching(action=False, room=False, actor=False, subject=True),

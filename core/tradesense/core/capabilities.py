@@ -15,7 +15,7 @@ class Capability(StrEnum):
     SHARED = "shared"
     """Several processes see the same contents."""
     WRITE = "write"
-    """Secrets can be written and deleted: the adapter is a ``WritableSecretStore``."""
+    """It can be written: a ``WritableSecretStore``, a ``WritableFlagStore``, a ``WritableSegmentStore``."""
     CAS = "cas"
     """A write can name the version that it expects, atomically."""
     VERSIONS = "versions"

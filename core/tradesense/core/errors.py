@@ -38,6 +38,7 @@
     ├── NotFound
     │   ├── SecretNotFound
     │   ├── FlagNotFound
+    │   ├── SegmentNotFound
     │   ├── SettingNotFound
     │   ├── UserNotFound
     │   ├── RoleNotFound
@@ -47,6 +48,7 @@
     ├── Conflict                      the state has moved on since the caller looked
     │   ├── SecretConflict
     │   ├── FlagConflict
+    │   ├── SegmentConflict
     │   ├── SettingConflict
     │   ├── EmailTaken
     │   ├── LeaseTaken                another holds it
@@ -404,6 +406,13 @@ class FlagNotFound(NotFound):
     title = "There is no such flag"
 
 
+class SegmentNotFound(NotFound):
+    """No segment with this key."""
+
+    code = "segment-not-found"
+    title = "There is no such segment"
+
+
 class SettingNotFound(NotFound):
     """No runtime setting with this key."""
 
@@ -465,6 +474,13 @@ class FlagConflict(Conflict):
 
     code = "flag-conflict"
     title = "The flag has another revision"
+
+
+class SegmentConflict(Conflict):
+    """A segment write named a revision that is not the current one, or a removal a segment that is in use."""
+
+    code = "segment-conflict"
+    title = "The segment has another revision"
 
 
 class SettingConflict(Conflict):

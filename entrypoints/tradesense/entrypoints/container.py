@@ -85,10 +85,10 @@ class Platform(containers.DeclarativeContainer):
     queueing = parts.making(queue=queue, outbox=outbox, relay=relay, transactions=transactions)
     jobs = queueing(Jobs, ids=ids, random=random, clock=clock, telemetry=telemetry)
 
-    flag_store, refresh = chosen("flags.provider"), settings.provided.flags.refresh
+    definitions, refresh = Singleton(parts.definitions, adapters, settings), settings.provided.flags.refresh
     flags = Singleton(
         Flags,
-        store=flag_store,
+        stores=definitions,
         trail=trail,
         clock=clock,
         joined=joins("flags.provider"),

@@ -24,7 +24,8 @@ from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
-from tradesense.core.flags.ports import BucketHash, Patterns
+from tradesense.core.flags.ports import BucketHash, FlagStore, Patterns, SegmentStore
+from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.chain import ChainStore
@@ -161,6 +162,17 @@ def hub(settings: Settings, topics: Topics, telemetry: FanOut) -> EventHub:
 def throttle(adapters: Adapters, shared: RateLimiter, telemetry: FanOut) -> Throttle:
     """The chosen limiter, with one in this process for when it is away."""
     return Throttle(shared=shared, local=adapters.own(RateLimiter, "memory"), telemetry=telemetry)
+
+
+def definitions(adapters: Adapters, settings: Settings) -> Stores:
+    """Flags and segments of the chosen provider."""
+    name = settings.flags.provider
+    return Stores(
+        flags=chosen(adapters, settings, "flags.provider"),
+        segments=chosen(adapters, settings, "flags.provider", SegmentStore),
+        name=name,
+        writable=Capability.WRITE in adapters.capabilities(FlagStore, name),
+    )
 
 
 def toolkit(adapters: Adapters) -> Toolkit:

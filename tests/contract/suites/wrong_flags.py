@@ -13,13 +13,13 @@ from msgspec.structs import replace
 
 import contracted
 from tradesense.adapters.memory._state import MemoryState
-from tradesense.adapters.memory.flags import MemoryExposures, MemoryFlagStore
+from tradesense.adapters.memory.flags import MemoryExposures, MemoryFlagStore, MemorySegmentStore
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.adapters.re2.flags import Re2Patterns
 from tradesense.adapters.system.ambient import SystemClock
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import FlagConflict, FlagNotFound
-from tradesense.core.flags import FlagStore
+from tradesense.core.errors import FlagConflict, FlagNotFound, SegmentNotFound
+from tradesense.core.flags import FlagStore, SegmentStore
 from tradesense.core.paging import Page
 from tradesense.core.testing import (
     BucketHashContract,
@@ -27,6 +27,7 @@ from tradesense.core.testing import (
     ExposureSinkContract,
     FlagStoreContract,
     PatternsContract,
+    SegmentStoreContract,
 )
 
 
@@ -52,7 +53,7 @@ class TestRightStore(Stores):
 
 
 class TestForgetsTheRules(Stores):
-    caught_by = ("test_a_flag_is_kept_as_it_is",)
+    caught_by = ("test_a_definition_is_kept_as_it_is",)
 
     class Store(MemoryFlagStore):
         async def get(self, key):
@@ -64,9 +65,9 @@ class TestTakesBooleansForNumbers(Stores):
     caught_by = ("test_values_keep_their_types",)
 
     class Store(MemoryFlagStore):
-        async def put(self, flag, *, expected=None):
+        async def put(self, flag, *, expected=None, by=""):
             variants = {name: int(value) if isinstance(value, bool) else value for name, value in flag.variants.items()}
-            return await super().put(replace(flag, variants=variants), expected=expected)
+            return await super().put(replace(flag, variants=variants), expected=expected, by=by)
 
 
 class TestGivesOutItsOwnObjects(Stores):
@@ -77,8 +78,8 @@ class TestGivesOutItsOwnObjects(Stores):
             super().__init__(*arguments, **options)
             self.flags = {}
 
-        async def put(self, flag, *, expected=None):
-            written = replace(await super().put(flag, expected=expected), flag=flag)
+        async def put(self, flag, *, expected=None, by=""):
+            written = replace(await super().put(flag, expected=expected, by=by), flag=flag)
             self.flags[flag.key] = written
             return written
 
@@ -89,20 +90,20 @@ class TestGivesOutItsOwnObjects(Stores):
 
 
 class TestStartsAgainAfterADeletion(Stores):
-    caught_by = ("test_a_deleted_flag_that_comes_back_goes_on_counting",)
+    caught_by = ("test_a_deleted_key_that_comes_back_goes_on_counting",)
 
     class Store(MemoryFlagStore):
-        async def delete(self, key, *, expected=None):
+        async def delete(self, key, *, expected=None, by=""):
             async with self.state.begin():
-                await super().delete(key, expected=expected)
-                self._rows.revisions.remove(key)
+                await super().delete(key, expected=expected, by=by)
+                self._rows.histories.remove(key)
 
 
 class TestLooksAndThenWrites(Stores):
     caught_by = ("test_of_many_writes_that_expect_one_revision_one_wins",)
 
     class Store(MemoryFlagStore):
-        async def put(self, flag, *, expected=None):
+        async def put(self, flag, *, expected=None, by=""):
             if expected is not None:
                 try:
                     current = (await self.get(flag.key)).revision
@@ -111,7 +112,7 @@ class TestLooksAndThenWrites(Stores):
                 await asyncio.sleep(0)
                 if current != expected:
                     raise FlagConflict(flag.key)
-            return await super().put(flag)
+            return await super().put(flag, by=by)
 
 
 class TestCallsEveryRaceAConflict(Stores):
@@ -120,27 +121,86 @@ class TestCallsEveryRaceAConflict(Stores):
     caught_by = ("test_many_writes_at_once_get_a_revision_each",)
 
     class Store(MemoryFlagStore):
-        async def put(self, flag, *, expected=None):
+        async def put(self, flag, *, expected=None, by=""):
             if expected is None:
-                row = self._rows.flags.get(flag.key)
+                row = self._rows.current.get(flag.key)
                 expected = msgspec.json.decode(row)["revision"] if row else 0
                 await asyncio.sleep(0)
-            return await super().put(flag, expected=expected)
+            return await super().put(flag, expected=expected, by=by)
 
 
 class TestDeletesWhatIsAbsent(Stores):
-    caught_by = ("test_an_absent_flag_is_not_found", "test_of_many_deletions_one_finds_the_flag")
+    caught_by = ("test_an_absent_definition_is_not_deleted", "test_of_many_deletions_one_finds_it")
 
     class Store(MemoryFlagStore):
-        async def delete(self, key, *, expected=None):
+        async def delete(self, key, *, expected=None, by=""):
             try:
-                await super().delete(key, expected=expected)
+                await super().delete(key, expected=expected, by=by)
             except FlagNotFound:
                 return
 
 
+class TestSaysNothingOfItsDigest(Stores):
+    caught_by = ("test_a_definition_is_kept_as_it_is", "test_a_history_holds_every_revision_and_who_made_it")
+
+    class Store(MemoryFlagStore):
+        def _decode(self, row):
+            return replace(super()._decode(row), digest="")
+
+
+class TestForgetsWhoWroteIt(Stores):
+    caught_by = ("test_what_is_written_is_what_is_read", "test_a_history_holds_every_revision_and_who_made_it")
+
+    class Store(MemoryFlagStore):
+        async def put(self, flag, *, expected=None, by=""):
+            del by
+            return await super().put(flag, expected=expected)
+
+
+class TestForgetsTheHistoryOfWhatIsRemoved(Stores):
+    caught_by = ("test_a_history_holds_every_revision_and_who_made_it",)
+
+    class Store(MemoryFlagStore):
+        async def history(self, key):
+            found = await super().history(key)
+            return [one for one in found if not one.deleted]
+
+
+class TestKeepsTheLastRevisionOnly(Stores):
+    caught_by = ("test_many_writes_at_once_get_a_revision_each",)
+
+    class Store(MemoryFlagStore):
+        async def history(self, key):
+            return (await super().history(key))[-1:]
+
+
+class TestWritesDownWhatItRefuses(Stores):
+    caught_by = ("test_a_refused_write_leaves_no_revision",)
+
+    class Store(MemoryFlagStore):
+        async def put(self, flag, *, expected=None, by=""):
+            try:
+                return await super().put(flag, expected=expected, by=by)
+            except FlagConflict:
+                async with self.state.begin():
+                    self._add(flag.key, flag, by=by)
+                raise
+
+
+class TestCountsWhoAsks(Stores):
+    """Another generation each time, though nothing has changed."""
+
+    caught_by = ("test_another_generation_with_every_change",)
+
+    class Store(MemoryFlagStore):
+        async def generation(self):
+            async with self.state.begin():
+                self._numbers.put("generation", await super().generation() + 1)
+            return await super().generation()
+
+
 class TestListsInTheOrderOfWriting(Stores):
-    caught_by = ("test_pages_hold_every_flag_once_by_key",)
+    caught_by = ("test_pages_hold_every_definition_once_by_key",)
 
     class Store(MemoryFlagStore):
         async def list(self, *, cursor=None, limit=100):
@@ -151,7 +211,7 @@ class TestListsInTheOrderOfWriting(Stores):
 
 
 class TestSkipsTheEdgeOfAPage(Stores):
-    caught_by = ("test_pages_hold_every_flag_once_by_key",)
+    caught_by = ("test_pages_hold_every_definition_once_by_key",)
 
     class Store(MemoryFlagStore):
         async def list(self, *, cursor=None, limit=100):
@@ -165,7 +225,7 @@ class TestTakesTheNumberOfFlagsForTheGeneration(Stores):
     class Store(MemoryFlagStore):
         async def generation(self):
             self.check_open()
-            return len(self._rows.flags.keys())
+            return len(self._rows.current.keys())
 
 
 class TestTakesTheHighestRevisionForTheGeneration(Stores):
@@ -206,6 +266,57 @@ class TestCallsAnOutageAnAbsence(Stores):
     @pytest.fixture
     def unreachable(self):
         return lambda: self.Store(MemoryState(), clock=SystemClock())
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+class SegmentStores(SegmentStoreContract):
+    """The memory adapter, which is right."""
+
+    capabilities = contracted.manifest("memory", SegmentStore).capabilities | {Capability.SHARED}
+    Store = MemorySegmentStore
+
+    @pytest.fixture
+    def adapter(self):
+        state = MemoryState()
+        return lambda: self.Store(state, clock=SystemClock())
+
+    @pytest.fixture
+    def transactions(self):
+        return lambda store: MemoryTransactions(store.state)
+
+
+class TestRightSegments(SegmentStores):
+    pass
+
+
+class TestForgetsTheGroups(SegmentStores):
+    caught_by = ("test_a_definition_is_kept_as_it_is",)
+
+    class Store(MemorySegmentStore):
+        async def get(self, key):
+            found = await super().get(key)
+            return replace(found, segment=replace(found.segment, groups=()))
+
+
+class TestSegmentsShareNothing(SegmentStores):
+    caught_by = ("test_two_adapters_see_each_others_changes",)
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: self.Store(MemoryState(), clock=SystemClock())
+
+
+class TestCallsASegmentAFlag(SegmentStores):
+    caught_by = ("test_an_absent_definition_is_not_found",)
+
+    class Store(MemorySegmentStore):
+        async def get(self, key):
+            try:
+                return await super().get(key)
+            except SegmentNotFound as error:
+                raise FlagNotFound(key) from error
 
 
 # --- exposures -------------------------------------------------------------------------------------------------------

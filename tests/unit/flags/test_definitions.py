@@ -10,7 +10,9 @@ import contracted
 from tradesense.core.errors import DatabaseUnavailable
 from tradesense.core.flags import Flag, FlagStore
 from tradesense.core.flags.definitions import Definitions
+from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import EPOCH
+from tradesense.core.paging import Page
 from tradesense.core.testing.checks import ManualClock
 
 
@@ -48,6 +50,18 @@ async def store():
         yield opened
 
 
+class NoSegments:
+    """There are none."""
+
+    async def list(self, **page):
+        del page
+        return Page(items=())
+
+
+def over(store) -> Stores:
+    return Stores(flags=store, segments=NoSegments())
+
+
 @pytest.fixture
 def clock():
     return ManualClock()
@@ -59,7 +73,7 @@ async def served(definitions: Definitions) -> object:
 
 async def test_a_change_made_elsewhere_is_seen_once_the_definitions_are_old(store, clock):
     await store.put(flag("red"))
-    definitions = Definitions(store=store, clock=clock, refresh=1.0, toolkit=EPOCH)
+    definitions = Definitions(stores=over(store), clock=clock, refresh=1.0, toolkit=EPOCH)
     assert await served(definitions) == "red"
     await store.put(flag("blue"))
     assert await served(definitions) == "red"
@@ -70,7 +84,7 @@ async def test_a_change_made_elsewhere_is_seen_once_the_definitions_are_old(stor
 async def test_a_reading_under_way_does_not_hide_a_change_made_here(store, clock):
     await store.put(flag("red"))
     gate = Gate(store)
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
+    definitions = Definitions(stores=over(gate), clock=clock, refresh=1.0, toolkit=EPOCH)
     gate.open.clear()
     slow = asyncio.create_task(definitions.current())
     await gate.begun.wait()
@@ -84,7 +98,7 @@ async def test_a_reading_under_way_does_not_hide_a_change_made_here(store, clock
 async def test_a_store_that_hangs_costs_the_callers_little_and_the_last_known_go_on(store, clock):
     await store.put(flag("red"))
     gate = Gate(store)
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
+    definitions = Definitions(stores=over(gate), clock=clock, refresh=1.0, toolkit=EPOCH)
     await definitions.current()
     await store.put(flag("blue"))
     gate.open.clear()
@@ -101,7 +115,7 @@ async def test_without_any_definitions_an_absent_store_is_an_error_and_later_the
     await store.put(flag("red"))
     gate = Gate(store)
     gate.away = True
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
+    definitions = Definitions(stores=over(gate), clock=clock, refresh=1.0, toolkit=EPOCH)
     with pytest.raises(DatabaseUnavailable):
         await definitions.current()
     gate.away = False
@@ -114,6 +128,6 @@ async def test_without_any_definitions_an_absent_store_is_an_error_and_later_the
 async def test_many_callers_read_once(store, clock):
     await store.put(flag("red"))
     gate = Gate(store)
-    definitions = Definitions(store=gate, clock=clock, refresh=1.0, toolkit=EPOCH)
+    definitions = Definitions(stores=over(gate), clock=clock, refresh=1.0, toolkit=EPOCH)
     await asyncio.gather(*(definitions.current() for _ in range(50)))
     assert gate.asked == 1

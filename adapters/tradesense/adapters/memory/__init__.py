@@ -12,7 +12,7 @@ from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
-from tradesense.core.flags.ports import ExposureSink, FlagStore
+from tradesense.core.flags.ports import ExposureSink, FlagStore, SegmentStore
 from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, IdentityStore, Messenger, WebhookSender
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import SecretStore
@@ -70,8 +70,15 @@ def _stores() -> Iterable[Adapter]:
         port=FlagStore,
         name="memory",
         factory=f"{_HERE}.flags:store",
-        summary="Flag definitions in memory",
-        capabilities=_TRANSACTIONAL,
+        summary="Flag definitions in memory, with their history",
+        capabilities=_TRANSACTIONAL | {Capability.WRITE},
+    )
+    yield Adapter(
+        port=SegmentStore,
+        name="memory",
+        factory=f"{_HERE}.flags:segments",
+        summary="Segments in memory, with their history",
+        capabilities=_TRANSACTIONAL | {Capability.WRITE},
     )
     yield Adapter(
         port=ExposureSink,

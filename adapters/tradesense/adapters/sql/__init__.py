@@ -10,7 +10,7 @@ from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.ports import Fences, LockProvider
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
-from tradesense.core.flags.ports import ExposureSink, FlagStore
+from tradesense.core.flags.ports import ExposureSink, FlagStore, SegmentStore
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.jobs.ports import Outbox
 from tradesense.core.secrets.ports import SecretStore
@@ -20,6 +20,7 @@ from tradesense.plugins.manifest import Adapter, Requirement
 
 _KEPT = frozenset({Capability.PERSISTENT, Capability.SHARED})
 _JOINING = _KEPT | {Capability.TRANSACTIONAL}
+_DEFINITIONS = _JOINING | {Capability.WRITE}
 _OUTBOX = _JOINING | {Capability.DEDUPLICATION}
 _SECRETS = _JOINING | {
     Capability.WRITE,
@@ -60,7 +61,8 @@ def tradesense_adapters() -> Iterable[Adapter]:
         _sql(Transactions, "transactions:transactions", "Database transactions", frozenset()),
         _sql(IdentityStore, "identity:identity_store", "Accounts and sessions in tables", _JOINING),
         _sql(SecretStore, "secrets:secret_store", "Secrets as envelopes in a table, with versions", _SECRETS),
-        _sql(FlagStore, "flags:flag_store", "Flag definitions in a table", _JOINING),
+        _sql(FlagStore, "flags:flag_store", "Flag definitions in a table, with their history", _DEFINITIONS),
+        _sql(SegmentStore, "flags:segment_store", "Segments in a table, with their history", _DEFINITIONS),
         _sql(ExposureSink, "flags:exposure_sink", "Exposures in a table", _JOINING),
         _sql(SettingsStore, "config:settings_store", "Runtime settings in a table, with their history", _JOINING),
         _sql(AuditLog, "audit:audit_log", "The audit trail as a hash chain in a table", _JOINING),

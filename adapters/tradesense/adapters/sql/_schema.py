@@ -18,6 +18,7 @@ REVISIONS = (
     "0004_action_tokens",
     "0005_secrets",
     "0006_grants",
+    "0007_flag_revisions",
 )
 """Every revision, oldest first, as the files in ``migrations/versions`` name them."""
 

@@ -144,15 +144,36 @@ secret_versions = Table(
     Column("key_id", CodePoints, nullable=False, server_default="", index=True),
 )
 
-flags = Table(
-    "flags",
-    metadata,
-    Column("key", CodePoints, primary_key=True),
-    Column("revision", Integer, nullable=False),
-    Column("definition", Text, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
-    Column("deleted", Boolean, nullable=False),
-)
+
+def _definitions(name: str) -> tuple[Table, Table]:
+    """The current revision of every definition of a kind, removed ones included, and all that there ever were."""
+    current = Table(
+        f"{name}s",
+        metadata,
+        Column("key", CodePoints, primary_key=True),
+        Column("revision", Integer, nullable=False),
+        Column("definition", Text, nullable=False),
+        Column("updated_at", UtcDateTime, nullable=False),
+        Column("deleted", Boolean, nullable=False),
+        Column("updated_by", Text, nullable=False, server_default=""),
+        Column("digest", Text, nullable=False, server_default=""),
+    )
+    revisions = Table(
+        f"{name}_revisions",
+        metadata,
+        Column("key", CodePoints, ForeignKey(f"{name}s.key"), primary_key=True),
+        Column("revision", Integer, primary_key=True, autoincrement=False),
+        Column("definition", Text, nullable=False),
+        Column("updated_at", UtcDateTime, nullable=False),
+        Column("deleted", Boolean, nullable=False),
+        Column("updated_by", Text, nullable=False),
+        Column("digest", Text, nullable=False),
+    )
+    return current, revisions
+
+
+flags, flag_revisions = _definitions("flag")
+segments, segment_revisions = _definitions("segment")
 
 flag_generation = Table(
     "flag_generation",

@@ -12,8 +12,17 @@ from tradesense.core.flags.models import (
     Segment,
     Share,
     StoredFlag,
+    StoredSegment,
 )
-from tradesense.core.flags.ports import BucketHash, ExposureSink, FlagStore, Patterns
+from tradesense.core.flags.ports import (
+    BucketHash,
+    ExposureSink,
+    FlagStore,
+    Patterns,
+    SegmentStore,
+    WritableFlagStore,
+    WritableSegmentStore,
+)
 
 __all__ = (
     "BucketHash",
@@ -29,6 +38,10 @@ __all__ = (
     "Rule",
     "Schedule",
     "Segment",
+    "SegmentStore",
     "Share",
     "StoredFlag",
+    "StoredSegment",
+    "WritableFlagStore",
+    "WritableSegmentStore",
 )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import TypeVar
 
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import DatabaseUnavailable
 from tradesense.core.flags.library import Library
-from tradesense.core.flags.models import StoredFlag
-from tradesense.core.flags.ports import FlagStore
+from tradesense.core.flags.models import Stored
+from tradesense.core.flags.ports import DefinitionStore
+from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.paging import MAX_PAGE
+
+S = TypeVar("S", bound=Stored)
 
 PATIENCE = 0.2
 """Seconds that an evaluation waits for a store that is slow to say whether anything has changed."""
@@ -24,14 +28,15 @@ class Definitions:
     afterwards a slow or absent store costs the callers :data:`PATIENCE` once, and the last known definitions go on.
     """
 
-    def __init__(self, *, store: FlagStore, clock: Clock, refresh: float, toolkit: Toolkit) -> None:
-        self._store = store
+    def __init__(self, *, stores: Stores, clock: Clock, refresh: float, toolkit: Toolkit) -> None:
+        self._stores = stores
         self._clock = clock
         self._refresh = refresh
         self._library = Library(toolkit)
         self._generation = -1
         self._fresh_until = float("-inf")
         self._changes = 0
+        self._told = 0
         self._reading: asyncio.Task[None] | None = None
         self._began = 0.0
         self._loaded = asyncio.Event()
@@ -45,7 +50,11 @@ class Definitions:
         self._wake()
 
     def stale(self) -> None:
-        """Somebody says that a definition has changed: whoever comes next asks the store."""
+        """Somebody says that a definition has changed: whoever comes next asks the store.
+
+        A reading under way is taken, as with many notices there would be no other, and counts as old at once.
+        """
+        self._told += 1
         self._fresh_until = float("-inf")
         self._wake()
 
@@ -83,6 +92,16 @@ class Definitions:
             await self._read(now)
         return self._library
 
+    async def latest(self) -> Library:
+        """The definitions as the store has them now, for those who are about to change one.
+
+        :raises DatabaseUnavailable: none were ever read.
+        """
+        self._changes += 1
+        self._fresh_until = float("-inf")
+        self._reading = None  # what that reading finds may be older than the call
+        return await self.current()
+
     async def _read(self, now: float) -> None:
         if self._reading is None or self._reading.done():
             self._reading = asyncio.ensure_future(self._load(self._changes))
@@ -94,28 +113,29 @@ class Definitions:
             await asyncio.wait({reading}, timeout=PATIENCE)
 
     async def _load(self, changes: int) -> None:
-        asked = self._clock.monotonic()
+        asked, told = self._clock.monotonic(), self._told
         try:
-            generation = await self._store.generation()
+            generation = await self._stores.flags.generation()
             if generation != self._generation:
-                flags = await self._all()
+                flags, segments = await _all(self._stores.flags), await _all(self._stores.segments)
                 if changes != self._changes:
                     return  # a change was made meanwhile; whoever comes next reads again
-                self._library.load(flags)
+                self._library.load(flags, [stored.segment for stored in segments])
                 self._generation = generation
                 self._wake()
         except DatabaseUnavailable:
             if self._generation < 0:
                 raise
             # The last known definitions are better than none; they are asked for again after `refresh`.
-        if changes == self._changes:
+        if changes == self._changes and told == self._told:
             self._fresh_until = asked + self._refresh
 
-    async def _all(self) -> list[StoredFlag]:
-        found: list[StoredFlag] = []
-        cursor: str | None = None
-        while True:
-            page = await self._store.list(cursor=cursor, limit=MAX_PAGE)
-            found += page.items
-            if (cursor := page.cursor) is None:
-                return found
+
+async def _all(store: DefinitionStore[S]) -> list[S]:
+    found: list[S] = []
+    cursor: str | None = None
+    while True:
+        page = await store.list(cursor=cursor, limit=MAX_PAGE)
+        found += page.items
+        if (cursor := page.cursor) is None:
+            return found

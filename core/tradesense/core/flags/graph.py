@@ -118,6 +118,12 @@ class Graph:
             faults.add("groups", "its segments form a cycle, stand too many behind each other, or take too long")
         faults.check()
 
+    def broken_since(self, before: Graph) -> list[str]:
+        """The flags and segments that could be evaluated ``before`` and cannot now, by name."""
+        segments = [key for key in self.segments if before.sound_segment(key) and not self.sound_segment(key)]
+        flags = [key for key in self.flags if before.sound_flag(key) and not self.sound_flag(key)]
+        return [*(f"segment {key}" for key in segments), *(f"flag {key}" for key in flags)]
+
     def users_of_segment(self, key: str) -> list[str]:
         """The flags and segments that ask for the segment, by name."""
         flags = [f"flag {one}" for one, flag in self.flags.items() if key in segments_of_flag(flag)]

@@ -201,13 +201,29 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     description: str = ""
 
 
-class StoredFlag(msgspec.Struct, frozen=True, kw_only=True):
-    """A definition in the store."""
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision of a definition in the store."""
 
-    flag: Flag
     revision: int
     """Counts from 1 with every change of this key; a deleted key that comes back goes on counting."""
     updated_at: datetime
+    updated_by: str = ""
+    deleted: bool = False
+    """Whether the revision is a removal; the definition is the one that was removed."""
+    digest: str = ""
+    """SHA-256 of the definition, see :func:`.kinds.digest_of`; the audit trail holds the same."""
+
+
+class StoredFlag(Stored, frozen=True, kw_only=True):
+    """One revision of a flag."""
+
+    flag: Flag
+
+
+class StoredSegment(Stored, frozen=True, kw_only=True):
+    """One revision of a segment."""
+
+    segment: Segment
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

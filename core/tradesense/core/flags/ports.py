@@ -3,54 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from tradesense.core.flags.models import Exposure, Flag, StoredFlag
+from tradesense.core.flags.models import Exposure, Flag, Segment, StoredFlag, StoredSegment
 from tradesense.core.paging import Page
+
+D_contra = TypeVar("D_contra", contravariant=True)
+S = TypeVar("S")
 
 Search = Callable[[str], bool]
 """Whether a pattern is found in a text."""
 
 
-class FlagStore(Protocol):
-    """Flag definitions by key with revisions. Writes join the transaction of their task, if one is open.
+class DefinitionStore(Protocol[S]):
+    """Definitions of one kind, flags or segments, by key with revisions.
 
     Every method may raise :class:`DatabaseUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
     """
 
-    async def get(self, key: str) -> StoredFlag:
-        """The flag.
+    async def get(self, key: str) -> S:
+        """The definition in force.
 
-        :raises FlagNotFound: there is none.
+        :raises FlagNotFound: there is none; of segments, :class:`SegmentNotFound`.
         """
         ...
 
-    async def put(self, flag: Flag, *, expected: int | None = None) -> StoredFlag:
-        """Write a new revision and return it. Of concurrent writes with one ``expected``, one wins.
-
-        :param expected: the revision that must be current, 0 for none; any when left out.
-        :raises FlagConflict: another revision is current; nothing was written.
-        """
-        ...
-
-    async def delete(self, key: str, *, expected: int | None = None) -> None:
-        """Remove the flag.
-
-        :raises FlagNotFound: there is none.
-        :raises FlagConflict: another revision is current.
-        """
-        ...
-
-    async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
-        """The flags by key, ``limit`` (1 to 1000) a page.
+    async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[S]:
+        """The definitions in force by key, ``limit`` (1 to 1000) a page.
 
         :raises InvalidInput: ``cursor`` is not one that this list can have given out.
         """
         ...
 
     async def generation(self) -> int:
-        """A number that grows with every change of any flag, cheap to ask for."""
+        """A number that is another after every change of any flag or segment of the provider, cheap to ask for.
+
+        Where definitions can be written, it grows. Whoever has seen a generation sees every change up to it.
+        """
         ...
+
+
+class WritableDefinitionStore(DefinitionStore[S], Protocol[D_contra, S]):
+    """One that can be written. Writes join the transaction of their task, if one is open; a revision is never lost."""
+
+    async def put(self, definition: D_contra, /, *, expected: int | None = None, by: str = "") -> S:
+        """Write a new revision and return it. Of concurrent writes with one ``expected``, one wins.
+
+        :param expected: the revision that must be current, 0 for none; any when left out.
+        :param by: who writes it.
+        :raises FlagConflict: another revision is current, and nothing was written; of segments, a
+            :class:`SegmentConflict`.
+        """
+        ...
+
+    async def delete(self, key: str, *, expected: int | None = None, by: str = "") -> None:
+        """Remove the definition; its history stays, and the removal is part of it.
+
+        :raises FlagNotFound: there is none; of segments, :class:`SegmentNotFound`.
+        :raises FlagConflict: another revision is current; of segments, a :class:`SegmentConflict`.
+        """
+        ...
+
+    async def history(self, key: str) -> Sequence[S]:
+        """Every revision of the key, oldest first, removals included; empty for a key that never was."""
+        ...
+
+
+class FlagStore(DefinitionStore[StoredFlag], Protocol):
+    """Flag definitions. One provider is asked for flags and segments alike."""
+
+
+class WritableFlagStore(FlagStore, WritableDefinitionStore[Flag, StoredFlag], Protocol):
+    """Flag definitions that administrators write (``Capability.WRITE``)."""
+
+
+class SegmentStore(DefinitionStore[StoredSegment], Protocol):
+    """Segments, which rules of flags speak of."""
+
+
+class WritableSegmentStore(SegmentStore, WritableDefinitionStore[Segment, StoredSegment], Protocol):
+    """Segments that administrators write (``Capability.WRITE``)."""
 
 
 class ExposureSink(Protocol):

@@ -12,15 +12,18 @@ from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.cache.ports import Backplane
 from tradesense.core.errors import FlagConflict, FlagNotFound, InvalidFlag
+from tradesense.core.flags.changes import Changes, note
 from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.definitions import Definitions
 from tradesense.core.flags.engine import compile_flag
 from tradesense.core.flags.explain import Explanation, explain
+from tradesense.core.flags.history import past
 from tradesense.core.flags.keys import check_key
 from tradesense.core.flags.models import Context, Evaluation, Flag, StoredFlag
 from tradesense.core.flags.notices import FlagNotices
-from tradesense.core.flags.ports import FlagStore
 from tradesense.core.flags.preview import MAX_SAMPLES, Preview, compared
+from tradesense.core.flags.segment_service import Segments
+from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.flags.toolkit import at as fixed
 from tradesense.core.paging import MAX_PAGE, Page
@@ -35,7 +38,7 @@ class Flags:
     def __init__(
         self,
         *,
-        store: FlagStore,
+        stores: Stores,
         trail: AuditTrail,
         clock: Clock,
         joined: bool,
@@ -43,19 +46,22 @@ class Flags:
         toolkit: Toolkit | None = None,
         backplane: Backplane | None = None,
     ) -> None:
-        self._store = store
-        self._trail = trail
-        self._joined = joined
+        self._stores = stores
+        self._clock = clock
         self._toolkit = toolkit or Toolkit(now=lambda: clock.now().timestamp())
-        self._definitions = Definitions(store=store, clock=clock, refresh=refresh, toolkit=self._toolkit)
+        self._definitions = Definitions(stores=stores, clock=clock, refresh=refresh, toolkit=self._toolkit)
         self._notices = FlagNotices(backplane, heard=self._definitions.stale) if backplane else None
+        self._changes = Changes(definitions=self._definitions, trail=trail, joined=joined, notices=self._notices)
+        self.segments = Segments(
+            stores=stores, definitions=self._definitions, changes=self._changes, toolkit=self._toolkit
+        )
 
     async def get(self, key: str) -> StoredFlag:
         """The flag's definition.
 
         :raises FlagNotFound: there is none.
         """
-        return await self._store.get(check_key(key))
+        return await self._stores.flags.get(check_key(key))
 
     async def put(
         self, flag: Flag, *, actor: Actor, expected: int | None = None, correlation_id: str = ""
@@ -65,31 +71,66 @@ class Flags:
         :param expected: the revision that must be current, 0 for none; any when left out.
         :raises InvalidFlag: it cannot be evaluated; the message names the path.
         :raises FlagConflict: another revision is current.
+        :raises InvalidInput: the provider is read-only.
         """
-        await self.check(flag)
-        event = Event("flags.put", flag.key, actor, correlation_id)
-        async with self._trail.change(event, joined=self._joined):
-            stored = await self._store.put(flag, expected=expected)
-            event.detail["revision"] = str(stored.revision)
-        await self._changed()
-        return stored
+        return await self._put(flag, Event("flags.put", flag.key, actor, correlation_id), expected)
 
     async def delete(self, key: str, *, actor: Actor, expected: int | None = None, correlation_id: str = "") -> None:
-        """Remove the flag.
+        """Remove the flag; its history stays.
 
         :raises FlagNotFound: there is none.
         :raises FlagConflict: another revision is current, or another flag has this one as a prerequisite.
+        :raises InvalidInput: the provider is read-only.
         """
+        store = self._stores.for_flags()
         event = Event("flags.delete", check_key(key), actor, correlation_id)
-        if users := (await self._definitions.current()).graph().users_of_flag(key):
+        if users := (await self._definitions.latest()).graph().users_of_flag(key):
             raise FlagConflict(f"{key!r} is a prerequisite of {', '.join(users[:10])}", mend="change them first")
-        async with self._trail.change(event, joined=self._joined):
-            await self._store.delete(key, expected=expected)
-        await self._changed()
+        async with self._changes.making(event):
+            await store.delete(key, expected=expected, by=actor.id)
 
-    async def list(self, *, cursor: str | None = None, limit: int = 100) -> Page[StoredFlag]:
-        """A page of definitions; ``limit`` is brought into 1 to 1000."""
-        return await self._store.list(cursor=cursor, limit=min(max(limit, 1), MAX_PAGE))
+    async def history(self, key: str) -> tuple[StoredFlag, ...]:
+        """Every revision, oldest first, removals included.
+
+        :raises FlagNotFound: there never was such a flag.
+        :raises InvalidInput: the provider keeps no history.
+        """
+        found = tuple(await self._stores.for_flags().history(check_key(key)))
+        if not found:
+            raise FlagNotFound(f"there never was a flag {key!r}")
+        return found
+
+    async def rollback(
+        self, key: str, revision: int, *, actor: Actor, expected: int | None = None, correlation_id: str = ""
+    ) -> StoredFlag:
+        """Write an earlier revision as a new one.
+
+        :raises FlagNotFound: there never was such a flag.
+        :raises InvalidFlag: there is no such revision, or it was a removal, or it could not be evaluated now.
+        :raises FlagConflict: another revision than ``expected`` is current.
+        """
+        before = past(await self.history(key), key, revision)
+        event = Event("flags.rollback", key, actor, correlation_id, detail={"to": str(revision)})
+        return await self._put(before.flag, event, expected)
+
+    async def list(self, *, cursor: str | None = None, limit: int = 100, stale: bool = False) -> Page[StoredFlag]:
+        """A page of definitions; ``limit`` is brought into 1 to 1000.
+
+        :param stale: those alone that are past their ``expires`` and not archived.
+        """
+        limit = min(max(limit, 1), MAX_PAGE)
+        if not stale:
+            return await self._stores.flags.list(cursor=cursor, limit=limit)
+        found: list[StoredFlag] = []
+        while True:
+            page = await self._stores.flags.list(cursor=cursor, limit=limit - len(found))
+            found += [one for one in page.items if self.is_stale(one.flag)]
+            if (cursor := page.cursor) is None or len(found) == limit:
+                return Page(items=tuple(found), cursor=cursor)
+
+    def is_stale(self, flag: Flag) -> bool:
+        """Whether the flag should be gone by now: past its ``expires``, and not archived."""
+        return flag.expires is not None and not flag.archived and flag.expires <= self._clock.now()
 
     async def run(self) -> None:
         """Hear of changes made by other processes until cancelled. Without it they are seen a little later."""
@@ -103,10 +144,13 @@ class Flags:
         """
         return await self._definitions.changed_since(tag, seconds)
 
-    async def _changed(self) -> None:
-        self._definitions.changed()
-        if self._notices is not None:
-            await self._notices.tell()
+    async def _put(self, flag: Flag, event: Event, expected: int | None) -> StoredFlag:
+        store = self._stores.for_flags()
+        await self.check(flag)
+        async with self._changes.making(event):
+            stored = await store.put(flag, expected=expected, by=event.actor.id)
+            note(event, stored)
+        return stored
 
     async def check(self, flag: Flag) -> None:
         """Refuse a definition that cannot be evaluated, alone or together with those that it refers to.
@@ -114,7 +158,7 @@ class Flags:
         :raises InvalidFlag: the message names the path of each fault.
         """
         check_flag(flag, self._toolkit)
-        (await self._definitions.current()).graph(flag).check_flag(flag)
+        (await self._definitions.latest()).graph(flag).check_flag(flag)
 
     async def evaluate(self, key: str, context: Context) -> Evaluation:
         """Evaluate one flag. It never raises for what the caller sent: the error is in the answer.

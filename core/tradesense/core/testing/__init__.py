@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         ExposureSinkContract,
         FlagStoreContract,
         PatternsContract,
+        SegmentStoreContract,
     )
     from tradesense.core.testing.identity import (
         BreachedPasswordsContract,
@@ -91,7 +92,13 @@ _HOMES = {
     ),
     "checks": ("Advance", "ManualClock"),
     "config": ("SettingsStoreContract",),
-    "flags": ("BucketHashContract", "ExposureSinkContract", "FlagStoreContract", "PatternsContract"),
+    "flags": (
+        "BucketHashContract",
+        "ExposureSinkContract",
+        "FlagStoreContract",
+        "PatternsContract",
+        "SegmentStoreContract",
+    ),
     "identity": (
         "BreachedPasswordsContract",
         "IdentityProviderContract",
@@ -154,6 +161,7 @@ __all__ = (
     "Reading",
     "ReportedError",
     "SecretStoreContract",
+    "SegmentStoreContract",
     "SettingsStoreContract",
     "TelemetryContract",
     "TokenSignerContract",

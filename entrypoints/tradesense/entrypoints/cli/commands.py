@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "secrets": ("secrets:secrets", "Read and write secrets."),
     "keys": ("keys:keys", "Rotate and retire the keys that wrap data keys."),
     "flags": ("flags:flags", "Read, write and evaluate feature flags."),
+    "segments": ("segments:segments", "Read and write segments, which rules of flags speak of."),
     "users": ("identity:users", "Accounts."),
     "cache": ("cache:cache", "The shared cache."),
     "plugins": ("plugins:plugins", "What is installed, what won, and a start for plugins of your own."),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import msgspec
 
-from tradesense.core.errors import InvalidFlag
 from tradesense.core.flags.flagd import document
 from tradesense.core.flags.models import Flag
+from tradesense.entrypoints.cli.definitions import read_definition, show_history
 from tradesense.entrypoints.cli.failures import FAILED
-from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows
+from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
 from tradesense.entrypoints.cli.session import operator, pages, work
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ def flags() -> None:
 
 
 @flags.command("list")
+@click.option("--stale", is_flag=True, help="Those alone that are past their `expires` and not archived.")
 @output_option
-def list_(output: str) -> None:
-    """List all flags."""
+def list_(output: str, *, stale: bool) -> None:
+    """List all flags. A flag is stale that should be gone by now."""
 
-    async def read(services: Services) -> list[StoredFlag]:
-        return [stored async for stored in pages(services.flags.list)]
+    async def read(services: Services) -> list[tuple[StoredFlag, bool]]:
+        listed = pages(partial(services.flags.list, stale=stale))
+        return [(stored, services.flags.is_stale(stored.flag)) async for stored in listed]
 
     rows = [
         {
@@ -41,11 +44,15 @@ def list_(output: str) -> None:
             "variants": list(stored.flag.variants),
             "rules": len(stored.flag.rules),
             "revision": stored.revision,
+            "owner": stored.flag.owner,
+            "expires": stored.flag.expires,
+            "stale": past,
             "updated_at": stored.updated_at,
         }
-        for stored in work(read)
+        for stored, past in work(read)
     ]
-    show_rows(rows, ["key", "enabled", "default", "variants", "rules", "revision"], output)
+    columns = ["key", "enabled", "default", "variants", "rules", "revision"]
+    show_rows(rows, [*columns, "owner", "expires"] if stale else [*columns, "stale"], output)
 
 
 @flags.command()
@@ -73,10 +80,50 @@ def get(key: str, output: str) -> None:
 @output_option
 def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
     """Write the flag KEY from the JSON definition in FILE; - reads standard input."""
-    flag = _flag(key, file.read())
+    flag = read_definition(Flag, key, file.read())
 
     async def write(services: Services) -> StoredFlag:
         return await services.flags.put(flag, actor=operator(), expected=expected)
+
+    stored = work(write, keeps="flags.provider")
+    show_one({"key": key, "revision": stored.revision}, output)
+
+
+@flags.command()
+@click.argument("key")
+@click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
+def delete(key: str, expected: int | None) -> None:
+    """Remove the flag KEY. Its history stays."""
+
+    async def remove(services: Services) -> None:
+        await services.flags.delete(key, actor=operator(), expected=expected)
+
+    work(remove, keeps="flags.provider")
+    say(f"removed {key}")
+
+
+@flags.command()
+@click.argument("key")
+@output_option
+def history(key: str, output: str) -> None:
+    """List the revisions of the flag KEY, oldest first: who, when, and the digest of what was written."""
+
+    async def read(services: Services) -> tuple[StoredFlag, ...]:
+        return await services.flags.history(key)
+
+    show_history(work(read), output)
+
+
+@flags.command()
+@click.argument("key")
+@click.argument("revision", type=click.IntRange(min=1))
+@click.option("--expected", type=click.IntRange(min=0), help="Write only if this revision is current.")
+@output_option
+def rollback(key: str, revision: int, expected: int | None, output: str) -> None:
+    """Write the definition that the flag KEY had at REVISION as a new revision."""
+
+    async def write(services: Services) -> StoredFlag:
+        return await services.flags.rollback(key, revision, actor=operator(), expected=expected)
 
     stored = work(write, keeps="flags.provider")
     show_one({"key": key, "revision": stored.revision}, output)
@@ -172,26 +219,6 @@ def export(form: str, output: str) -> None:  # noqa: ARG001  # a document is JSO
         show_json(found)
     else:
         click.echo(document.write(found))
-
-
-def _flag(key: str, text: bytes) -> Flag:
-    """The definition, with KEY filled in where it leaves it out.
-
-    :raises InvalidFlag: it is no definition; the message names the path.
-    """
-    try:
-        data = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise InvalidFlag(f"the definition is not JSON: {error}") from error
-    if isinstance(data, dict):
-        data = {"key": key, **data}  # pyright: ignore[reportUnknownVariableType]  # JSON is Any
-    try:
-        flag = msgspec.convert(data, Flag)
-    except msgspec.ValidationError as error:
-        raise InvalidFlag(f"the definition does not fit: {error}") from error
-    if flag.key != key:
-        raise InvalidFlag(f"the definition is of {flag.key!r}, not of {key!r}", mend="name the flag that it is of")
-    return flag
 
 
 def _context(text: str) -> dict[str, Any]:

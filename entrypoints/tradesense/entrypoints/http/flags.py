@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tradesense.core.flags.explain import Explanation
 from tradesense.core.flags.models import Flag, StoredFlag
@@ -18,7 +18,7 @@ from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
 from tradesense.entrypoints.http.problems import Refused
-from tradesense.entrypoints.http.queries import Cursor, Limit
+from tradesense.entrypoints.http.queries import Cursor, Flagged, Limit
 
 
 class FlagBody(Flag, frozen=True, kw_only=True):
@@ -28,10 +28,14 @@ class FlagBody(Flag, frozen=True, kw_only=True):
 
 
 class FlagView(Flag, frozen=True, kw_only=True, omit_defaults=False):
-    """A definition in the store."""
+    """A definition at one revision."""
 
     revision: int
     updated_at: datetime
+    updated_by: str
+    deleted: bool
+    digest: str
+    """SHA-256 of the definition; the audit trail holds the same."""
 
 
 class FlagPage(Struct, frozen=True, kw_only=True):
@@ -41,10 +45,22 @@ class FlagPage(Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
+class FlagHistory(Struct, frozen=True, kw_only=True):
+    """Every revision, oldest first."""
+
+    items: tuple[FlagView, ...]
+
+
+class Rollback(Body, frozen=True, kw_only=True):
+    """Which revision to go back to."""
+
+    revision: Annotated[int, Meta(ge=1)]
+
+
 @get("/api/v1/flags", opt=guard("flags:read"), tags=["flags"])
-async def list_flags(cursor: Cursor = None, limit: Limit = 100) -> FlagPage:
-    """A page of definitions, by key."""
-    page = await current().services.flags.list(cursor=cursor, limit=limit)
+async def list_flags(cursor: Cursor = None, limit: Limit = 100, stale: Flagged = False) -> FlagPage:  # noqa: FBT002  # a query
+    """A page of definitions, by key; of those alone that are past their `expires` with `stale=true`."""
+    page = await current().services.flags.list(cursor=cursor, limit=limit, stale=stale)
     return FlagPage(items=tuple(_view(stored) for stored in page.items), cursor=page.cursor)
 
 
@@ -69,15 +85,40 @@ async def write_flag(key: FromPath[str], data: JSONBody[FlagBody]) -> Response[F
 
 @delete("/api/v1/flags/{key:str}", opt=guard("flags:write"), status_code=204, tags=["flags"])
 async def delete_flag(key: FromPath[str]) -> None:
-    """Remove a definition; with `If-Match` only that revision."""
+    """Remove a definition; with `If-Match` only that revision. Its history stays."""
     here = current()
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         await here.services.flags.delete(key, expected=expected, actor=here.actor, correlation_id=here.correlation_id)
 
 
+@get("/api/v1/flags/{key:str}/history", opt=guard("flags:read"), tags=["flags"])
+async def flag_history(key: FromPath[str]) -> FlagHistory:
+    """Every revision of a definition, removals included."""
+    return FlagHistory(items=tuple(map(_view, await current().services.flags.history(key))))
+
+
+@post("/api/v1/flags/{key:str}/rollback", opt=guard("flags:write"), status_code=200, tags=["flags"])
+async def rollback_flag(key: FromPath[str], data: JSONBody[Rollback]) -> Response[FlagView]:
+    """Write an earlier revision as a new one; with `If-Match` only over that revision."""
+    here = current()
+    expected = conditional.expected(here)
+    with conditional.precondition(expected):
+        stored = await here.services.flags.rollback(
+            key, data.revision, expected=expected, actor=here.actor, correlation_id=here.correlation_id
+        )
+    return _tagged(stored)
+
+
 def _view(stored: StoredFlag) -> FlagView:
-    return FlagView(**_fields(stored.flag), revision=stored.revision, updated_at=stored.updated_at)
+    return FlagView(
+        **_fields(stored.flag),
+        revision=stored.revision,
+        updated_at=stored.updated_at,
+        updated_by=stored.updated_by,
+        deleted=stored.deleted,
+        digest=stored.digest,
+    )
 
 
 def _fields(flag: Flag) -> dict[str, Any]:
@@ -152,4 +193,6 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     switch_flag,
     explain_flag,
     preview_flag,
+    flag_history,
+    rollback_flag,
 )

@@ -20,5 +20,7 @@ Cursor = Annotated[
     ),
 ]
 
+Flagged = Annotated[bool, QueryParameter()]
+
 Text = Annotated[str, QueryParameter(max_length=MAX_CURSOR, pattern=rf"^[^\x00-\x1f\x7f]*{_END}")]
 """What is compared with something that we keep."""
