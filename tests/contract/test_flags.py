@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
 import pytest
 
 import contracted
@@ -73,6 +74,41 @@ class TestSqlSegmentsOnSqlite(OnSqlite, SegmentStoreContract):
 
 class TestSqlSegmentsOnPostgresql(OnPostgresql, SegmentStoreContract):
     capabilities = sqldatabases.capabilities(SegmentStore)
+
+
+class InAFile:
+    @pytest.fixture
+    def file(self, tmp_path):
+        path = tmp_path / "flags.json"
+        path.write_text("{}")
+        return path
+
+    @pytest.fixture
+    def adapter(self, file):
+        return lambda: contracted.build(contracted.manifest("local", self.port), contracted.context(), path=str(file))
+
+    @pytest.fixture
+    def unreachable(self, tmp_path):
+        return lambda: contracted.build(
+            contracted.manifest("local", self.port), contracted.context(), path=str(tmp_path / "absent.json")
+        )
+
+    @pytest.fixture
+    def stock(self, file):
+        async def write(definitions):
+            following = file.with_suffix(".next")
+            following.write_bytes(msgspec.json.encode({f"{self.kind.name}s": definitions}))
+            following.replace(file)
+
+        return write
+
+
+class TestFlagsInAFile(InAFile, FlagStoreContract):
+    capabilities = contracted.manifest("local", FlagStore).capabilities
+
+
+class TestSegmentsInAFile(InAFile, SegmentStoreContract):
+    capabilities = contracted.manifest("local", SegmentStore).capabilities
 
 
 class SqlExposures:

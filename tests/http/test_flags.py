@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 
 import pytest
+
+from tradesense.core.audit.models import WORKER
+from tradesense.core.errors import InvalidInput
+from tradesense.core.flags.models import Flag
+from tradesense.entrypoints.container import open_container
+from tradesense.settings.load import load
 
 RULE = {"conditions": [{"attribute": "plan", "operator": "in", "values": ["pro"]}], "variant": "on"}
 FLAG = {"variants": {"on": True, "off": False}, "default_variant": "off", "rules": [RULE]}
@@ -106,3 +113,22 @@ def test_flags_that_should_be_gone_are_listed(admin, key):
     admin.put(f"/api/v1/flags/{key}-later", json={**old, "expires": "2999-01-01T00:00:00Z"})
     found = admin.get("/api/v1/flags", params={"stale": "true", "limit": 1000}).json()["items"]
     assert [one["key"] for one in found if one["key"].startswith(key)] == [f"{key}-old"]
+
+
+async def test_flags_of_a_file_are_served_follow_it_and_cannot_be_written(tmp_path):
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps([{"key": "f", **FLAG}]))
+    env = {"TRADESENSE_FLAGS__PROVIDER": "file", "TRADESENSE_FLAGS__FILE__PATH": str(path)}
+    loaded = load({"ENVIRONMENT": "testing", **env}, directory=tmp_path)
+    async with open_container(loaded.settings, plugins=loaded.plugins) as services:
+        assert (await services.flags.evaluate("f", {"plan": "pro"})).variant == "on"
+        tag = await services.flags.changed_since("", 0)
+        (tmp_path / "next").write_text(json.dumps([{"key": "f", **FLAG, "rules": []}]))
+        (tmp_path / "next").replace(path)
+        assert await services.flags.changed_since(tag, 30) != tag
+        assert (await services.flags.evaluate("f", {"plan": "pro"})).variant == "off"
+        with pytest.raises(InvalidInput, match="cannot be written"):
+            await services.flags.put(Flag(key="g", variants={"a": 1}, default_variant="a"), actor=WORKER)
+        path.write_text("{")
+        checks = {one.name: one for one in (await services.health.report()).checks}
+        assert (checks["flags file"].status, "not JSON" in checks["flags file"].detail) == ("degraded", True)

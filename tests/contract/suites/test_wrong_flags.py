@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 
-def test_the_suites_tell_right_from_wrong(judge):
-    judge("wrong_flags.py")
+
+@pytest.mark.parametrize("wrong", ["wrong_flags.py", "wrong_definitions.py", "wrong_experiments.py"])
+def test_the_suites_tell_right_from_wrong(judge, wrong):
+    judge(wrong)

@@ -1,15 +1,17 @@
-"""What needs no other machine: the cipher, a key-encryption key that stands in the settings, and compression."""
+"""What needs no other machine: the cipher, a key-encryption key of the settings, compression, and flags in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tradesense.adapters.local.settings import LocalKeySettings
+from tradesense.adapters.local.settings import FlagFileSettings, LocalKeySettings
 from tradesense.core.cache.ports import Compressor
 from tradesense.core.capabilities import Capability
+from tradesense.core.flags.ports import FlagStore, SegmentStore
 from tradesense.core.secrets.ports import Aead, KeyEncryption, Rotator
 from tradesense.plugins import Adapter, Requirement, hookimpl
 
+_FILE = frozenset({Capability.PERSISTENT, Capability.SHARED})
 _CRYPTOGRAPHY = (Requirement("cryptography", "cryptography", "server"),)
 
 
@@ -25,6 +27,22 @@ def tradesense_adapters() -> Iterable[Adapter]:
             settings=LocalKeySettings,
             capabilities=frozenset({Capability.KEY_RING}),
             requires=_CRYPTOGRAPHY,
+        ),
+        Adapter(
+            port=FlagStore,
+            name="file",
+            factory="tradesense.adapters.local.flags:flag_store",
+            summary="Flags in a JSON file, ours or flagd's, read again when it has changed",
+            settings=FlagFileSettings,
+            capabilities=_FILE,
+        ),
+        Adapter(
+            port=SegmentStore,
+            name="file",
+            factory="tradesense.adapters.local.flags:segment_store",
+            summary="Segments in the same file as the flags",
+            settings=FlagFileSettings,
+            capabilities=_FILE,
         ),
         Adapter(
             port=Compressor,

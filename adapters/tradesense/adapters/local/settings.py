@@ -1,11 +1,11 @@
-"""The settings of local key encryption."""
+"""The settings of local key encryption, and of flags in a file."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -72,6 +72,18 @@ class LocalKeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 origin="secrets.local.salt",
                 mend=f"set a salt that is this deployment's own, or {MAKE_KEY} for the key",
             )
+
+
+class FlagFileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[flags.file]``: definitions in a file that others write."""
+
+    path: Annotated[str, Meta(min_length=1)]
+    """The file. Replace it as a whole, by renaming another one over it."""
+    format: Literal["auto", "native", "flagd"] = "auto"
+    """``native`` is our own: a list of flags, or an object with the lists ``flags`` and ``segments``. ``flagd`` is
+    flagd's document. ``auto`` tells them apart."""
+    generation: Literal[1, 2] = 2
+    """Of the bucketing of ``fractional`` in flagd's document."""
 
 
 def decoded(key: Secret) -> bytes | None:

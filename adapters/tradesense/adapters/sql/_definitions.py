@@ -37,7 +37,7 @@ class Statements:
     one: Query
     all: Query
     history: Query
-    state: Select[Any]
+    state: Select[Any, Any, Any]
     add: Insert
     change: Update
     keep: Insert
@@ -117,7 +117,8 @@ class SqlDefinitions(Room, Generic[D, S]):
     async def _turn(self, connection: AsyncConnection, key: str) -> Row | None:
         """Take this writer's turn; the last revision of the key, whether it is a removal, and its definition."""
         await connection.execute(_TURN)
-        return (await connection.execute(self._statements.state, {"key": key})).first()
+        row: Row | None = (await connection.execute(self._statements.state, {"key": key})).first()
+        return row
 
     async def _write(
         self, connection: AsyncConnection, key: str, text: str, *, revision: int, by: str, deleted: bool = False

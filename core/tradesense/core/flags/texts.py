@@ -29,12 +29,16 @@ def membership(attribute: str, values: tuple[Any, ...], *, present: bool) -> Tes
 
 def _texts(attribute: str, wanted: frozenset[str], *, present: bool) -> Test:
     if "." not in attribute:
-
-        def test(context: Context) -> bool:
+        # A function for each, as nothing is asked more often.
+        def inside(context: Context) -> bool:
             value = context.get(attribute)
-            return (type(value) is str and value in wanted) is present
+            return type(value) is str and value in wanted
 
-        return test
+        def outside(context: Context) -> bool:
+            value = context.get(attribute)
+            return type(value) is not str or value not in wanted
+
+        return inside if present else outside
     find = getter(attribute)
 
     def deep(context: Context) -> bool:

@@ -71,7 +71,9 @@ async def write_segment(key: FromPath[str], data: JSONBody[SegmentBody]) -> Resp
     here = current()
     if data.key not in {"", key}:
         raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
-    segment = Segment(**(_fields(data) | {"key": key}))
+    fields = _fields(data)
+    fields["key"] = key
+    segment = Segment(**fields)
     expected = conditional.expected(here)
     with conditional.precondition(expected):
         stored = await here.services.flags.segments.put(

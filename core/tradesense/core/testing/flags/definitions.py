@@ -305,6 +305,14 @@ class DefinitionStoreContract(Contract):
             await interrupt(lambda: store.get(key))
             assert await together(20, lambda _: store.get(key), seconds=self.patience) == [written] * 20
 
+    @requires(Capability.SHARED)
+    async def test_two_adapters_see_the_same(self, adapter: Make[Readable], stock: Stock | None) -> None:
+        async with opened(adapter()) as one, opened(adapter()) as two:
+            generation, wanted = await two.generation(), self.rich(fresh())
+            await self.fill(one, stock, wanted)
+            assert await two.get(wanted.key) == await one.get(wanted.key)
+            assert await two.generation() == await one.generation() != generation
+
     @requires(Capability.WRITE, Capability.SHARED)
     async def test_two_adapters_see_each_others_changes(self, adapter: Make[Writable]) -> None:
         async with opened(adapter()) as one, opened(adapter()) as two:
