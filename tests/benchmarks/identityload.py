@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -135,8 +135,8 @@ def _watched(url: str, waits: list[float]) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def on_sqlite() -> AsyncIterator[tuple[Services, Path]]:
-    """A platform over a file of its own."""
+async def on_sqlite(more: Mapping[str, str] | None = None) -> AsyncIterator[tuple[Services, Path]]:
+    """A platform over a file of its own, with ``more`` settings."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "bench.db"
         env = {
@@ -144,6 +144,7 @@ async def on_sqlite() -> AsyncIterator[tuple[Services, Path]]:
             "DATABASE_URL": f"sqlite:///{place}",
             "TRADESENSE_IDENTITY__PROVIDER": "sql",
             "TRADESENSE_AUDIT__PROVIDER": "sql",
+            **(more or {}),
         }
         settings = load(env, directory=Path(folder)).settings
         await upgrade_database(settings)

@@ -31,6 +31,7 @@ import envelopes  # noqa: E402  # after the path
 import flagload  # noqa: E402  # after the path
 import identityrows  # noqa: E402  # after the path
 import reads  # noqa: E402  # after the path
+import secretgrowth  # noqa: E402  # after the path
 from measuring import Row, Served, micros_per_request, session_headers  # noqa: E402  # after the path
 
 import load  # noqa: E402  # after the path
@@ -285,7 +286,7 @@ def p16_secret() -> Row:
     return Row("P16c", "secret by key, 60 callers", ours, peer, "us/read", 1 / 0.8)
 
 
-ROWS: tuple[Callable[[], Row], ...] = (
+ROWS: tuple[Callable[[], Row | list[Row]], ...] = (
     *identityrows.ROWS,
     p01,
     p02,
@@ -308,6 +309,7 @@ ROWS: tuple[Callable[[], Row], ...] = (
     p16_session,
     p16_flag,
     p16_secret,
+    *secretgrowth.ROWS,
     p18,
     p19,
     p20,
@@ -323,7 +325,8 @@ def main() -> int:
         if wanted and make.__name__.upper().partition("_")[0] not in wanted:
             continue
         try:
-            rows.append(make())
+            made = make()
+            rows += made if isinstance(made, list) else [made]
         except Exception as error:  # noqa: BLE001  # one row that cannot be measured must not hide the others
             broken.append(f"{make.__name__}: {type(error).__qualname__}: {error}")
     line = "{:<4} {:<36} {:>12} {:>12} {:<15} {:>7} {:>6}  {}"

@@ -197,7 +197,21 @@ def test_a_benchmark_reports_on_a_page(bare, monkeypatch: pytest.MonkeyPatch, tm
 
 def test_a_benchmark_of_secrets_reports_without_hit_rates(bare, monkeypatch: pytest.MonkeyPatch, tmp_path):
     monkeypatch.setattr("tradesense.entrypoints.bench.measuring.SECONDS", 0.01)
+    monkeypatch.setattr("tradesense.entrypoints.bench.secrets.LISTED", 30)
+    monkeypatch.setenv("TRADESENSE_SECRETS__LOCAL__ROOT_KEY", "x" * 43 + "=")
+    monkeypatch.setenv("TRADESENSE_SECRET_A__B", "value")
     report = tmp_path / "out.html"
-    done = bare("bench", "secrets", "--adapters", "memory", "--report", str(report))
+    assert bare("db", "upgrade").exit_code == 0
+    done = bare("bench", "secrets", "--adapters", "memory,sql,env", "--report", str(report), "-o", "json")
     assert done.exit_code == 0, done.output
     assert "Hit rate" not in report.read_text()
+    found = {}
+    for row in json.loads(done.stdout):
+        found.setdefault(row["adapter"], {})[row["operation"]] = None
+    reading = ["get cold", "get cached", "list 1,000"]
+    assert {name: [*operations] for name, operations in found.items()} == {
+        "memory": ["put", *reading],
+        "sql": ["put", *reading],
+        "env": reading,
+    }
+    assert bare("secrets", "list", "-o", "json").exit_code == 0

@@ -19,7 +19,7 @@ from tradesense.core.cache.events import Events
 from tradesense.core.cache.fanout import EventHub
 from tradesense.core.cache.limits import Throttle
 from tradesense.core.cache.near import Near
-from tradesense.core.cache.ports import CacheStore, LockProvider, RateLimiter, Topics
+from tradesense.core.cache.ports import Backplane, CacheStore, LockProvider, RateLimiter, Topics
 from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
@@ -34,6 +34,7 @@ from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.keys import Keys
 from tradesense.core.secrets.ports import Aead, KeyEncryption, SecretStore
 from tradesense.core.secrets.provider import Provider
+from tradesense.core.secrets.retirement import Retirement
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import Scrapable, Telemetry
 from tradesense.core.telemetry.service import FanOut
@@ -207,25 +208,35 @@ def sealer(adapters: Adapters, settings: Settings) -> Sealer:
 def keys(adapters: Adapters, settings: Settings, provider: Provider, trail: AuditTrail) -> Keys:
     """The key-encryption keys, where the chosen provider keeps envelopes."""
     name, sealed = settings.secrets.key_encryption, Capability.ENVELOPES in provider.capabilities
+    encryption: Any = adapters.choose(KeyEncryption, name, "secrets.key_encryption") if sealed else None
+    ring = sealed and Capability.KEY_RING in adapters.capabilities(KeyEncryption, name)
+    retirement = None
+    if ring:
+        backplane = adapters.choose(Backplane, settings.cache.backplane, "cache.backplane")
+        retirement = Retirement(sealer=adapters.context.sealer, ring=encryption, backplane=backplane)
     return Keys(
         provider=provider,
-        encryption=adapters.choose(KeyEncryption, name, "secrets.key_encryption") if sealed else None,
-        ring=sealed and Capability.KEY_RING in adapters.capabilities(KeyEncryption, name),
+        encryption=encryption,
+        ring=ring,
         trail=trail,
         clock=adapters.clock,
+        retirement=retirement,
     )
 
 
 def secrets_provider(adapters: Adapters, settings: Settings) -> Provider:
     """The chosen secrets adapter with what it declared; envelope encryption is built only for one that asks for it."""
-    adapters.context.sealer = lambda: sealer(adapters, settings)
     if settings.secrets.chain:
-        chain = ChainStore([_provider(adapters, settings, name, "secrets.chain") for name in settings.secrets.chain])
+        chain = ChainStore(
+            [named_provider(adapters, settings, name, "secrets.chain") for name in settings.secrets.chain]
+        )
         return Provider(f"chain of {', '.join(chain.order)}", chain, frozenset(), joined=False)
-    return _provider(adapters, settings, settings.secrets.provider, "secrets.provider")
+    return named_provider(adapters, settings, settings.secrets.provider, "secrets.provider")
 
 
-def _provider(adapters: Adapters, settings: Settings, name: str, key: str) -> Provider:
+def named_provider(adapters: Adapters, settings: Settings, name: str, key: str) -> Provider:
+    """The secrets adapter ``name``, which the setting or option ``key`` asks for, with what it declared."""
+    adapters.context.sealer = lambda: sealer(adapters, settings)
     return Provider(
         name,
         adapters.choose(SecretStore, name, key),

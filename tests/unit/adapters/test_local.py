@@ -6,12 +6,14 @@ import base64
 import hashlib
 import secrets
 
+import msgspec
 import pytest
 
 from tradesense.adapters.local.secrets import ROUNDS, AesGcm, LocalKeyEncryption
 from tradesense.adapters.local.settings import LocalKeySettings
 from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.errors import AdapterClosed, ConfigurationError, DecryptionFailed
+from tradesense.core.secrets import WrappedKey
 from tradesense.core.sensitive import Secret
 
 KEY = bytes(range(32))
@@ -103,3 +105,13 @@ async def test_a_key_of_another_name_is_told():
     async with keys(base64.b64encode(KEY).decode(), key_id="new") as new:
         with pytest.raises(DecryptionFailed, match="'old'"):
             await new.unwrap(wrapped, CONTEXT)
+
+
+async def test_what_was_wrapped_with_its_context_as_pairs_is_unwrapped_in_it_alone():
+    async with keys(base64.b64encode(KEY).decode()) as encryption:
+        key_id = (await encryption.wrap(bytes(32), CONTEXT)).key_id
+        place = msgspec.msgpack.encode(("tradesense data key", key_id, sorted(CONTEXT.items())))
+        old = WrappedKey(key_id=key_id, blob=bytes(12) + AesGcm().seal(KEY, bytes(12), b"data key", place))
+        assert await encryption.unwrap(old, CONTEXT) == b"data key"
+        with pytest.raises(DecryptionFailed):
+            await encryption.unwrap(old, CONTEXT | {"more": ""})

@@ -33,7 +33,7 @@ LOOK_SECONDS = 1.0
 
 _PURPOSE = "tradesense data key"
 _RING_PURPOSE = "tradesense key ring"
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(order="sorted").encode
 
 
 class AesGcm:
@@ -50,12 +50,15 @@ class AesGcm:
 
     def open(self, key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
         """See :meth:`Aead.open`."""
-        return self.opener(key)(nonce, ciphertext, associated)
+        _check_length(key)
+        try:
+            return AESGCM(key).decrypt(nonce, ciphertext, associated)
+        except (InvalidTag, ValueError) as error:  # as below
+            raise DecryptionFailed from error
 
     def opener(self, key: bytes) -> Opener:
         """See :meth:`Aead.opener`. What it holds is OpenSSL's context of the key, wiped when it is freed."""
-        if len(key) != KEY_BYTES:
-            raise DecryptionFailed
+        _check_length(key)
         decrypt = AESGCM(key).decrypt
 
         def open_(nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
@@ -84,7 +87,8 @@ class LocalKeyEncryption:
         self._root: bytes | None = None
         self._given: dict[str, bytes] = {}
         self._ring, self._keys = Ring(), dict[str, bytes]()
-        self._openers: dict[bytes, Opener] = {}
+        self._openers: dict[str, Opener] = {}
+        """By the ids of those of the keys that have unwrapped something; none before opening and after closing."""
         self._stamp: Stamp | None = None
         self._looked = 0.0
 
@@ -107,19 +111,26 @@ class LocalKeyEncryption:
 
     async def unwrap(self, wrapped: WrappedKey, context: Mapping[str, str]) -> bytes:
         """See :meth:`KeyEncryption.unwrap`."""
-        keys = await self._known(wrapped.key_id)
-        key = keys.get(wrapped.key_id)
+        key_id, blob = wrapped.key_id, wrapped.blob
+        opener = self._openers.get(key_id)
+        if opener is None or (self._file is not None and self._due()):
+            opener = await self._opener(key_id)
+        nonce, ciphertext = blob[:NONCE_BYTES], blob[NONCE_BYTES:]
+        try:
+            return opener(nonce, ciphertext, self._associated(key_id, context))
+        except DecryptionFailed:
+            return opener(nonce, ciphertext, _encode((_PURPOSE, key_id, sorted(context.items()))))
+
+    async def _opener(self, key_id: str) -> Opener:
+        key = (await self._known(key_id)).get(key_id)
         if key is None:
             raise DecryptionFailed(
-                f"the value was sealed under the key {wrapped.key_id!r}, which is not here or was retired",
+                f"the value was sealed under the key {key_id!r}, which is not here or was retired",
                 origin="secrets.local",
                 mend="restore the root key or the ring file that has this id",
             )
-        nonce, ciphertext = wrapped.blob[:NONCE_BYTES], wrapped.blob[NONCE_BYTES:]
-        opener = self._openers.get(key)
-        if opener is None:
-            opener = self._openers[key] = self._aead.opener(key)
-        return opener(nonce, ciphertext, self._associated(wrapped.key_id, context))
+        opener = self._openers[key_id] = self._aead.opener(key)
+        return opener
 
     async def keys(self) -> tuple[KeyStatus, ...]:
         """See :meth:`KeyRing.keys`."""
@@ -157,8 +168,11 @@ class LocalKeyEncryption:
         await self._load()
 
     def _associated(self, key_id: str, context: Mapping[str, str]) -> bytes:
-        """Purpose, key and context in one encoding, which no other context has."""
-        return _encode((_PURPOSE, key_id, sorted(context.items())))
+        """Purpose, key and context in one encoding, which no other context has.
+
+        What the first of these releases wrapped has the context as a list of pairs, and goes on being unwrapped.
+        """
+        return _encode((_PURPOSE, key_id, {**context}))
 
     def _current(self) -> str:
         return self._ring.keys[-1].id if self._ring.keys else self._key_id
@@ -168,13 +182,17 @@ class LocalKeyEncryption:
         self._opened()
         if self._file is None:
             return self._keys
-        due = self._clock.monotonic() - self._looked >= LOOK_SECONDS
+        due = self._due()
         unknown = wanted is not None and wanted not in self._keys
         if (due or unknown) and self._file.stamp() != self._stamp:
             await self._load()
         elif due:
             self._looked = self._clock.monotonic()
         return self._keys
+
+    def _due(self) -> bool:
+        """Whether the file is to be looked at again."""
+        return self._clock.monotonic() - self._looked >= LOOK_SECONDS
 
     async def _load(self) -> None:
         root = self._opened()
@@ -203,6 +221,11 @@ class LocalKeyEncryption:
                 mend="set secrets.local.ring_file, or name a new root key and move the old one to secrets.local.keys",
             )
         return self._file
+
+
+def _check_length(key: bytes) -> None:
+    if len(key) != KEY_BYTES:
+        raise DecryptionFailed
 
 
 def _of_ring(key_id: str) -> bytes:

@@ -103,7 +103,9 @@ class SecretReading(Room):
         if not rows:
             return None
         version, envelope, created_at, created_by = rows[0]
-        value = await self._sealer.open(path, version, envelope)
+        sealer = self._sealer
+        if (value := sealer.quick(path, version, envelope)) is None:
+            value = await sealer.open(path, version, envelope)
         return StoredSecret(path=path, value=value, version=version, created_at=created_at, created_by=created_by)
 
     async def _known(self, path: str) -> Row:

@@ -10,20 +10,22 @@ from tradesense.core.secrets.ports import Opener
 MOST = 1_000
 """Keys that a process holds."""
 SECONDS = 60.0
-"""How long it holds each. A key-encryption key that was retired unwraps no more after this at the latest."""
+"""How long it holds each, unless a key-encryption key is retired: then every process drops them all."""
 
 
-Place = tuple[str, int, str, bytes]
-"""What a data key is for: path, version, the id of the key that wraps it, and itself as it is wrapped. All of it is
-bound by the key provider, so all of it must be the same again."""
+Place = tuple[str, int]
+"""Path and version."""
 
 
 class Held(NamedTuple):
     """What opens one envelope again."""
 
-    until: float
+    head: bytes
+    """Of the envelope, all that stands before its ciphertext: the wrapped key, the id of what wraps it, the nonce."""
     opener: Opener
+    nonce: bytes
     associated: bytes
+    until: float
 
 
 class DataKeys:
@@ -51,8 +53,8 @@ class DataKeys:
     def __len__(self) -> int:
         return len(self.held)
 
-    def keep(self, place: Place, opener: Opener, associated: bytes) -> None:
-        """Hold it from now on; once closed, nothing is held."""
+    def keep(self, place: Place, head: bytes, opener: Opener, nonce: bytes, associated: bytes) -> None:
+        """Hold what opens that version of a secret from now on; once closed, nothing is held."""
         if not self._open:
             return
         now = self.now()
@@ -60,7 +62,7 @@ class DataKeys:
         self.held.pop(place, None)
         if len(self.held) >= self._most:
             del self.held[next(iter(self.held))]
-        self.held[place] = Held(now + self._seconds, opener, associated)
+        self.held[place] = Held(head, opener, nonce, associated, now + self._seconds)
 
     def forget(self) -> None:
         """Drop every key."""

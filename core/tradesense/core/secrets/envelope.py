@@ -30,7 +30,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ciphertext: bytes
 
 
-_DECODER = msgspec.msgpack.Decoder(Envelope)
+_decode = msgspec.msgpack.Decoder(Envelope).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -68,40 +68,72 @@ class Sealer:
         """
         return (await self._keys.wrap(self._random.bytes(DATA_KEY_BYTES), {"namespace": self._namespace})).key_id
 
+    @property
+    def holding(self) -> bool:
+        """Whether a data key is held."""
+        return bool(self._remembered)
+
+    def forget(self) -> None:
+        """Drop every data key that is held, so that each is asked for again."""
+        if self._remembered is not None:
+            self._remembered.forget()
+
+    def quick(self, path: str, version: int, blob: bytes) -> Secret | None:
+        """What :meth:`open` returns, if this very envelope was opened a moment ago; else ``None``.
+
+        All before the ciphertext must be the same again: format, key, wrapped key and nonce. So nothing is decoded.
+
+        :raises DecryptionFailed: the ciphertext was changed.
+        """
+        remembered = self._remembered
+        if remembered is None or (known := remembered.held.get((path, version))) is None:
+            return None
+        head, opener, nonce, associated, until = known
+        if until <= remembered.now() or not blob.startswith(head):
+            return None
+        return Secret(opener(nonce, blob[len(head) :], associated))
+
     async def open(self, path: str, version: int, blob: bytes) -> Secret:
         """Decrypt an envelope that was sealed for this path and version.
 
         :raises DecryptionFailed: it was not, or it was changed, or its key is another's.
         :raises SecretStoreUnavailable: the key provider did not answer.
         """
-        try:
-            envelope = _DECODER.decode(blob)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise DecryptionFailed(f"the envelope of {path!r} version {version} is malformed") from error
-        if envelope.format != FORMAT:
-            raise DecryptionFailed(
-                f"the envelope of {path!r} version {version} has format {envelope.format}, this release reads {FORMAT}",
-                mend="upgrade TradeSense",
-            )
+        if (value := self.quick(path, version, blob)) is not None:
+            return value
+        envelope = _decoded(path, version, blob)
+        key_id, nonce, ciphertext = envelope.key_id, envelope.nonce, envelope.ciphertext
+        wrapped = WrappedKey(key_id=key_id, blob=envelope.wrapped_key)
+        data_key = await self._keys.unwrap(wrapped, self._context(path, version))
+        associated = self._associated(path, version, key_id)
         remembered = self._remembered
-        place = (path, version, envelope.key_id, envelope.wrapped_key)
-        if remembered is not None:
-            held = remembered.held.get(place)
-            if held is not None and held.until > remembered.now():
-                return Secret(held.opener(envelope.nonce, envelope.ciphertext, held.associated))
-        wrapped = WrappedKey(key_id=envelope.key_id, blob=envelope.wrapped_key)
-        opener = self._aead.opener(await self._keys.unwrap(wrapped, self._context(path, version)))
-        associated = self._associated(path, version, envelope.key_id)
-        value = Secret(opener(envelope.nonce, envelope.ciphertext, associated))
-        if remembered is not None:
-            remembered.keep(place, opener, associated)
+        if remembered is None:
+            return Secret(self._aead.open(data_key, nonce, ciphertext, associated))
+        opener = self._aead.opener(data_key)
+        value = Secret(opener(nonce, ciphertext, associated))
+        if blob.endswith(ciphertext):  # else it is of a later release, which has fields behind it
+            remembered.keep((path, version), blob[: len(blob) - len(ciphertext)], opener, nonce, associated)
         return value
 
     def _context(self, path: str, version: int) -> dict[str, str]:
-        return {"namespace": self._namespace, "path": path, "version": str(version)}
+        return {"namespace": self._namespace, "path": path, "version": f"{version}"}
 
     def _associated(self, path: str, version: int, key_id: str) -> bytes:
         return _encode((self._namespace, path, version, key_id, FORMAT))
+
+
+def _decoded(path: str, version: int, blob: bytes) -> Envelope:
+    """The envelope, of a format that this release reads."""
+    try:
+        envelope = _decode(blob)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DecryptionFailed(f"the envelope of {path!r} version {version} is malformed") from error
+    if envelope.format != FORMAT:
+        raise DecryptionFailed(
+            f"the envelope of {path!r} version {version} has format {envelope.format}, this release reads {FORMAT}",
+            mend="upgrade TradeSense",
+        )
+    return envelope
 
 
 def key_of(blob: bytes) -> str:
@@ -110,6 +142,6 @@ def key_of(blob: bytes) -> str:
     :raises DecryptionFailed: it is no envelope.
     """
     try:
-        return _DECODER.decode(blob).key_id
+        return _decode(blob).key_id
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecryptionFailed("an envelope is malformed") from error

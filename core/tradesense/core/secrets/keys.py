@@ -12,6 +12,7 @@ from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.errors import InvalidInput
 from tradesense.core.secrets.ports import KeyEncryption, KeyRing
 from tradesense.core.secrets.provider import Provider
+from tradesense.core.secrets.retirement import Retirement
 
 BATCH = 100
 """Envelopes that are rewrapped at once."""
@@ -34,17 +35,36 @@ class Keys:
     """The keys of a provider that keeps envelopes. Every operation is on the audit trail."""
 
     def __init__(
-        self, *, provider: Provider, encryption: KeyEncryption | None, ring: bool, trail: AuditTrail, clock: Clock
+        self,
+        *,
+        provider: Provider,
+        encryption: KeyEncryption | None,
+        ring: bool,
+        trail: AuditTrail,
+        clock: Clock,
+        retirement: Retirement | None = None,
     ) -> None:
         """Make it of its parts.
 
         :param ring: whether ``encryption`` declares ``Capability.KEY_RING``.
+        :param retirement: of what this process and all others hold; where there is a ring.
         """
+        self._retirement = retirement
         self._provider = provider
         self._encryption = encryption
         self._has_ring = ring
         self._trail = trail
         self._clock = clock
+
+    @property
+    def can_retire(self) -> bool:
+        """Whether keys may be retired, so that :meth:`run` has to notice."""
+        return self._retirement is not None
+
+    async def run(self) -> None:
+        """Hold no data key any more once a key was retired in any process. Runs until it is cancelled."""
+        if self._retirement is not None:
+            await self._retirement.run()
 
     async def status(self) -> tuple[KeyReport, ...]:
         """Every key that unwraps, oldest first, and after them every other that envelopes name.
@@ -93,7 +113,7 @@ class Keys:
         return done
 
     async def retire(self, key_id: str, *, actor: Actor, correlation_id: str = "") -> None:
-        """Let a key unwrap no more, for good.
+        """Let a key unwrap no more, for good; within a second no process holds what it has unwrapped.
 
         :raises InvalidInput: it still seals envelopes, is the current one or not there, or its successor is so new
             that some process may still wrap with it.
@@ -112,6 +132,8 @@ class Keys:
             if count:
                 raise InvalidInput(f"{key_id!r}, or an older key, still seals {count} envelopes", mend="rewrap first")
             await ring.retire(key_id)
+            if self._retirement is not None:
+                await self._retirement.tell()
 
     def _ring(self) -> KeyRing:
         self._provider.enveloped()

@@ -110,6 +110,8 @@ def background(services: Services) -> AbstractAsyncContextManager[None]:
     }
     if services.secrets.cached:
         work["secret notices"] = services.secrets.run
+    if services.keys.can_retire:
+        work["retired keys"] = services.keys.run
     if services.watch.paths:
         work["watched secrets"] = services.watch.run
     if services.settings.jobs.embedded:

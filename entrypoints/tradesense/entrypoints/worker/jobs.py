@@ -57,6 +57,8 @@ async def _until(stop: asyncio.Event, services: Services) -> None:
     }
     if services.secrets.cached:
         work["secret notices"] = services.secrets.run
+    if services.keys.can_retire:
+        work["retired keys"] = services.keys.run
     if services.watch.paths:
         work["watched secrets"] = services.watch.run
     async with background(work, services.errors):
