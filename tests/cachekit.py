@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.cache import MemoryBackplane, MemoryCache, MemoryLocks
@@ -58,6 +59,10 @@ class Fragile(MemoryCache):
         self._answer()
         return await super().expire(key, ttl)
 
+    async def remaining(self, keys):
+        self._answer()
+        return await super().remaining(keys)
+
     def looked(self, key):
         """How often it was asked for this key."""
         return self.asked.count(key)
@@ -90,6 +95,20 @@ class FragileLocks(MemoryLocks):
         if self.away:
             raise LocksUnavailable("the locks are away")
         return await super().acquire(name, ttl, wait=wait)
+
+
+class Ahead:
+    """A clock that shows another day than the one beside it."""
+
+    def __init__(self, clock, seconds):
+        self._clock = clock
+        self._seconds = timedelta(seconds=seconds)
+
+    def now(self):
+        return self._clock.now() + self._seconds
+
+    def monotonic(self):
+        return self._clock.monotonic()
 
 
 class World:

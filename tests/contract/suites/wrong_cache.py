@@ -115,6 +115,32 @@ class TestRevivesWithExpire(Caches):
             return await super().expire(key, ttl)
 
 
+class TestTellsTheTimeThatWasGiven(Caches):
+    """And not what is left of it."""
+
+    caught_by = ("test_it_says_how_long_a_value_lasts",)
+
+    class Store(MemoryCache):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            self.given = {}
+
+        async def set(self, key, value, ttl):
+            self.given[key] = ttl
+            await super().set(key, value, ttl)
+
+        async def remaining(self, keys):
+            return {key: self.given.get(key, left) for key, left in (await super().remaining(keys)).items()}
+
+
+class TestTellsTheTimeOfWhatIsAbsent(Caches):
+    caught_by = ("test_it_says_how_long_a_value_lasts",)
+
+    class Store(MemoryCache):
+        async def remaining(self, keys):
+            return dict.fromkeys(keys, 0.0) | await super().remaining(keys)
+
+
 class TestSpeaksToItsServerWithOneConnection(Caches):
     """A call that was cancelled leaves its answer behind, which the next call takes for its own."""
 

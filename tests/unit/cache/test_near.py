@@ -10,7 +10,15 @@ from tradesense.core.cache.near import OVERHEAD, Entry, Near
 
 def entry(weight=0, created=1.0):
     return Entry(
-        value=b"", plain=b"", created=created, tags=(), near_until=9, fresh_until=9, stale_until=9, weight=weight
+        value=b"",
+        plain=b"",
+        created=created,
+        born=created,
+        tags=(),
+        near_until=9,
+        fresh_until=9,
+        stale_until=9,
+        weight=weight,
     )
 
 

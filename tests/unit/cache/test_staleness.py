@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cachekit import Source, running, until
+from cachekit import Ahead, Source, running, until
 from tradesense.core.cache.options import EntryOptions
 from tradesense.core.errors import CacheFactoryTimedOut
 
@@ -243,3 +243,57 @@ async def test_nothing_is_unchanged_that_is_not_there(cache):
 
     with pytest.raises(LookupError):
         await cache.get_or_set("k", factory)
+
+
+async def test_expiring_brings_back_nothing_that_was_invalidated(processes, cache, other, hybrid):
+    async with running(*processes):
+        for key, invalidate in {"tag": lambda: hybrid.invalidate(tags=["red"]), "all": hybrid.clear}.items():
+            await cache.set(key, b"secret", options=STALE, tags=["red"])
+            assert await other.get(key) == b"secret"
+            await invalidate()
+            await cache.expire(key)
+            for one in (cache, other):
+                with pytest.raises(ConnectionError):
+                    await one.get_or_set(key, Source(ConnectionError("down")), options=STALE)
+
+
+async def test_a_process_whose_clock_is_ahead_keeps_no_value_alive_in_others(world, other):
+    ahead = world.process(clock=Ahead(world.clock, 3600)).named("n", bytes)
+    options = EntryOptions(ttl=10, fail_safe=7200)
+    await ahead.set("k", b"old", options=options)
+    for _ in range(9):
+        world.clock.advance(1)
+        assert await other.get("k") == b"old"
+    late = world.process().named("n", bytes)
+    assert await late.get("k") == b"old"
+    world.clock.advance(1)
+    for one in (other, late, world.process().named("n", bytes)):
+        assert await one.get("k") is None
+        assert await one.get_or_set("k", Source(ConnectionError("down")), options=options) == b"old"
+    world.clock.advance(3600)
+    assert await other.get_or_set("k", Source(b"new"), options=options) == b"new"
+
+
+async def test_a_value_whose_life_differs_by_chance_is_kept_for_exactly_that(world, cache, other):
+    options = EntryOptions(ttl=10, fail_safe=1000, jitter=0.5)
+    await cache.set("k", b"v", options=options)
+    life = cache._engine.near.entries["n:k"].fresh_until - cache._engine.now()
+    world.clock.advance(life - 0.001)
+    assert await other.get("k") == b"v"
+    world.clock.advance(0.002)
+    assert await other.get("k") is None
+
+
+async def test_expiring_while_the_store_is_away_leaves_a_cover(processes, cache, other, world):
+    async with running(*processes):
+        await cache.set("k", b"old", options=STALE)
+        assert await other.get("k") == b"old"
+        world.away()
+        await cache.expire("k")
+        assert await cache.get("k") is None
+        assert await cache.get_or_set("k", Source(ConnectionError("down")), options=STALE) == b"old"
+        world.away(away=False)
+        await until(lambda: not processes[0].stats().pending)
+        await until(lambda: "n:k" not in processes[1]._engine.near.entries)
+        assert await other.get("k") is None
+        assert await other.get_or_set("k", Source(ConnectionError("down")), options=STALE) == b"old"

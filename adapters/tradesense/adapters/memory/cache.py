@@ -73,6 +73,12 @@ class MemoryCache(Lifecycle):
         self._entries[key] = (value, self._now() + ttl)
         return True
 
+    async def remaining(self, keys: Sequence[str]) -> dict[str, float]:
+        """See :meth:`CacheStore.remaining`."""
+        self.check_open()
+        now = self._now()
+        return {key: left for key in keys if key in self._entries and (left := self._entries[key][1] - now) > 0}
+
     def _get(self, key: str) -> bytes | None:
         entry = self._entries.get(key)
         if entry is None:

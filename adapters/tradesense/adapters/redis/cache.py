@@ -73,6 +73,17 @@ class RedisCache(RedisAdapter):
         async with self._bounded():
             return bool(await self._redis.pexpire(self._entry(key), milliseconds(ttl)))
 
+    async def remaining(self, keys: Sequence[str]) -> dict[str, float]:
+        """One pipeline of PTTLs."""
+        redis = self._redis
+        if not keys:
+            return {}
+        async with self._bounded(), redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.pttl(self._entry(key))
+            lives: list[int] = await pipeline.execute()
+        return {key: life / 1000 for key, life in zip(keys, lives, strict=True) if life > 0}
+
     def _entry(self, key: str) -> str:
         return self._prefix + key
 

@@ -13,7 +13,7 @@ from tradesense.core.cache.near import Near
 from tradesense.core.cache.notices import Notice, Notices
 from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider
 from tradesense.core.cache.recovery import Action, Pending, Recovery
-from tradesense.core.cache.tags import PREFIX, TAG_LIFE, Tags, seal_stamp, tag_key
+from tradesense.core.cache.tags import AHEAD, PREFIX, TAG_LIFE, Tags, seal_stamp, tag_key
 
 ORIGIN_BYTES = 8
 TICK = 1e-6
@@ -65,7 +65,7 @@ class Engine:
         self.compressors = compressors
         self.compress_over = compress_over
         self.near_ttl = near_ttl
-        self.tags = Tags(trust=near_ttl)
+        self.tags = Tags(trust=near_ttl, wall=self.wall)
         self.flights = Flights()
         self.counts = Counts()
         self.notices = Notices(
@@ -83,9 +83,19 @@ class Engine:
         return self._clock.now().timestamp()
 
     def stamp(self) -> float:
-        """An instant for a change: now, but after every change that this process has made or heard of."""
-        self._last = max(self.wall(), self._last + TICK)
+        """An instant for a change: now, but after every change that this process has made or heard of.
+
+        So a clock that is behind another's, or was set back, makes nothing that counts as older than it is.
+        """
+        self._last = max(self.wall(), self._last + TICK, self.tags.newest + TICK)
         return self._last
+
+    def seen(self, stamp: float) -> bool:
+        """Take note of the instant of another's change; ``False``, doing nothing, where no clock can have shown it."""
+        if not 0 <= stamp <= self.wall() + AHEAD:
+            return False
+        self._last = max(self._last, stamp)
+        return True
 
     def chance(self) -> float:
         """A number between 0 and 1."""
@@ -110,7 +120,13 @@ class Engine:
 
     async def invalidate(self, tags: Sequence[str]) -> bool:
         """Let nothing be good any more that has one of ``tags``; ``False`` when others have to be told later."""
-        stamp, now = self.stamp(), self.now()
+        # What the store has comes first: a later instant, of a clock that is ahead of ours, must not be set back.
+        unknown, now = self.tags.unknown(tags, self.now()), self.now()
+        if unknown:
+            found, answered = await self.far.read([tag_key(tag) for tag in unknown])
+            if answered:
+                self.tags.read(unknown, found, now)
+        stamp = self.stamp()
         items = {tag_key(tag): seal_stamp(stamp) for tag in tags}
         for tag in tags:
             self.tags.learn(tag, stamp, now)
@@ -175,7 +191,12 @@ class Engine:
         return await self.notices.tell(self._last, keys=keys, tags=tags, again=True)
 
     def _heard(self, notice: Notice) -> None:
-        self._last = max(self._last, notice.stamp)
+        stamps = (notice.stamp, *notice.keys.values(), *notice.tags.values())
+        if not all(self.seen(stamp) for stamp in stamps):
+            # Something has changed, and nobody can say when.
+            self.notices.unreadable += 1
+            self.near.recheck()
+            return
         for key, stamp in notice.keys.items():
             self.forget(key, stamp)
             event = self._arrivals.pop(key, None)

@@ -27,9 +27,11 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """A value with all that another process must know of it. Instants are seconds since 1970, UTC."""
 
     created: float
-    """When the making of the value began: what was invalidated at or after it is no longer good."""
+    """When it was written, or the making of its value began: of two entries of one key the later one counts."""
     ttl: float
+    """0 of an entry whose life was ended before its time."""
     expires: float
+    """By the clock of the process that wrote it."""
     keeps: float
     """When even fail-safe may no longer serve it."""
     sliding: float
@@ -40,6 +42,13 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     packing: str
     """The compressor's name; empty when the payload is as it is."""
     payload: bytes
+    born: float = 0.0
+    """When the making of the value began, where the entry was written anew since; 0 where it is ``created``."""
+
+    @property
+    def birth(self) -> float:
+        """When the making of the value began: what was invalidated at or after it is no longer good."""
+        return self.born or self.created
 
 
 class Unreadable(Exception):

@@ -10,7 +10,7 @@ from tradesense.core.cache.envelope import Unreadable, unseal
 from tradesense.core.cache.link import Link
 from tradesense.core.cache.ports import CacheStore
 from tradesense.core.cache.recovery import Action, Pending, Recovery
-from tradesense.core.cache.tags import unseal_stamp
+from tradesense.core.cache.tags import AHEAD, unseal_stamp
 from tradesense.core.errors import CacheUnavailable
 
 PROBE = "#probe"
@@ -118,6 +118,18 @@ class Far:
             except CacheUnavailable as error:
                 self.writes.failed(error.detail)
 
+    async def remaining(self, keys: Sequence[str]) -> dict[str, float] | None:
+        """Seconds for which ``keys`` last, without those that are gone; ``None`` when the store is away."""
+        if not self.reads.usable():
+            return None
+        try:
+            left = await self._store.remaining(keys)
+        except CacheUnavailable as error:
+            self.reads.failed(error.detail)
+            return None
+        self.reads.worked()
+        return left
+
     async def probe(self) -> bool:
         """Ask whether the store is there."""
         try:
@@ -132,7 +144,7 @@ class Far:
         """Carry out outstanding removals, but of what is younger than they; ``False`` when they wait on."""
         try:
             found = await self._store.get_many([change.key for change in changes])
-            due = [change.key for change in self._still(changes) if not _overtaken(change, found.get(change.key))]
+            due = [change.key for change in self._still(changes) if not self._overtaken(change, found.get(change.key))]
             if due:
                 await self._store.delete(*due)
         except CacheUnavailable as error:
@@ -155,7 +167,7 @@ class Far:
             return made
         try:
             found = await self._store.get_many([change.key for change in wanted])
-            due = [change for change in self._still(wanted) if not _overtaken(change, found.get(change.key))]
+            due = [change for change in self._still(wanted) if not self._overtaken(change, found.get(change.key))]
             refused = due if full else await self._write_all(due, made)
             made.cleared = [change for change in refused if not change.is_tag]
             outdated = [change.key for change in made.cleared if change.key in found]
@@ -201,13 +213,12 @@ class Far:
         for key in keys:
             self._recovery.discard(key)
 
-
-def _overtaken(change: Pending, data: bytes | None) -> bool:
-    """Whether what the store holds is younger than the change."""
-    if data is None:
-        return False
-    try:
-        born = unseal_stamp(data) if change.is_tag else unseal(data).created
-    except Unreadable:
-        return False
-    return born > change.stamp
+    def _overtaken(self, change: Pending, data: bytes | None) -> bool:
+        """Whether what the store holds is younger than the change. What no clock can have shown is not."""
+        if data is None:
+            return False
+        try:
+            written = unseal_stamp(data) if change.is_tag else unseal(data).created
+        except Unreadable:
+            return False
+        return change.stamp < written <= self._wall() + AHEAD

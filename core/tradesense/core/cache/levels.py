@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from msgspec.structs import replace
-
+from tradesense.core.cache.ending import Ended, end, end_copy
 from tradesense.core.cache.engine import Engine
 from tradesense.core.cache.envelope import Codec, Envelope, Unreadable, seal, unseal
 from tradesense.core.cache.link import RETRY_SECONDS
@@ -20,7 +19,7 @@ TOUCH_PART = 0.1
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kept:
     """Values that the first level has, and what the shared store is still to be given."""
 
@@ -73,6 +72,7 @@ class Levels(Generic[T]):
             engine.tags.read(tags, found, engine.now())
         opened = {key: entry for key in keys if key in found and (entry := self._open(found[key])) is not None}
         await self._learn(opened.values())
+        await self._date(opened)
         looked: dict[str, Entry] = {}
         for key in keys:
             entry = opened.get(key)
@@ -103,7 +103,7 @@ class Levels(Generic[T]):
         """
         wall = self.engine.wall()
         shorter = 1.0 - options.jitter * self.engine.chance() if options.jitter else 1.0
-        kept = Kept({}, {}, self._life(options, shorter, values.values()), created)
+        kept, keeps = Kept({}, {}, 0.0, created), wall
         for key, value in values.items():
             plain, packing, payload = self.codec.encode(value)
             ttl = shorter * (options.negative_ttl if value is None else options.ttl)
@@ -122,6 +122,8 @@ class Levels(Generic[T]):
             )
             kept.entries[key] = self._entry(envelope, value, plain, options.size)
             kept.sealed[key] = seal(envelope)
+            keeps = max(keeps, envelope.keeps)
+        kept.life = min(_left(keeps, wall), options.sliding or NEVER)
         for key, entry in kept.entries.items():
             self.engine.near.put(key, entry)
         return kept
@@ -131,20 +133,19 @@ class Levels(Generic[T]):
         await self.engine.far.write_many(kept.sealed, kept.life, kept.created)
         await self.engine.changed(tuple(kept.sealed), kept.created)
 
-    def expired(self, data: bytes, stamp: float) -> tuple[bytes, float, float] | None:
-        """The stored entry as one whose life is over, how long it is still kept, and since when; ``None`` if it is not.
-
-        It counts as born at ``stamp``, so that the copies of other processes are older.
-        """
-        try:
-            envelope = unseal(data)
-        except Unreadable:
-            return None
+    def ended(self, key: str, data: bytes | None, stamp: float) -> Ended | None:
+        """The entry as one whose life is over: that of the store or, without ``data``, the copy of this process."""
         wall = self.engine.wall()
-        if envelope.keeps <= max(wall, envelope.expires):
+        if data is not None:
+            try:
+                return end(unseal(data), wall=wall, stamp=stamp)
+            except Unreadable:
+                return None
+        entry = self.engine.near.entries.get(key)
+        if entry is None:
             return None
-        ended = replace(envelope, expires=min(wall, envelope.expires), created=stamp)
-        return seal(ended), envelope.keeps - wall, stamp
+        _, packing, payload = self.codec.encode(self.value(entry))
+        return end_copy(entry, packing, payload, now=self.engine.now(), wall=wall, stamp=stamp)
 
     async def touch(self, key: str, entry: Entry) -> None:
         """Move the end of a sliding entry on, in both levels."""
@@ -156,12 +157,6 @@ class Levels(Generic[T]):
             entry.ready()
             await self.engine.far.touch(key, min(entry.sliding, left))
 
-    @staticmethod
-    def _life(options: EntryOptions, shorter: float, values: Iterable[T | None]) -> float:
-        """The longest that any of the values is kept."""
-        lives = (options.negative_ttl if value is None else options.ttl + options.fail_safe for value in values)
-        return min(shorter * max(lives), options.sliding or NEVER)
-
     async def _learn(self, entries: Iterable[Entry]) -> None:
         engine = self.engine
         wanted = {tag for entry in entries for tag in entry.tags}
@@ -171,12 +166,31 @@ class Levels(Generic[T]):
             if answered:
                 engine.tags.read(tags, found, engine.now())
 
+    async def _date(self, opened: Mapping[str, Entry]) -> None:
+        """Let the store's clock say how old the entries are that it keeps beyond their life.
+
+        Whoever wrote them may have had a clock that is ahead of ours. The others end in the store when their life does;
+        an entry that this process has already was dated when it came.
+        """
+        engine, now = self.engine, self.engine.now()
+        unsure = [
+            key
+            for key, entry in opened.items()
+            if now < entry.fresh_until < entry.stale_until
+            and engine.recovery.get(key) is None
+            and ((held := engine.near.entries.get(key)) is None or held.created != entry.created)
+        ]
+        left = await engine.far.remaining(unsure) if unsure else None
+        if left is not None:
+            for key in unsure:
+                opened[key].lasts(now + left.get(key, 0.0))
+
     def _stands(self, entry: Entry) -> bool:
         """Whether no tag has been invalidated since."""
         tags = self.engine.tags
         if entry.generation == tags.generation:
             return True
-        if tags.outdated(entry.created, entry.tags):
+        if tags.outdated(entry.born, entry.tags):
             return False
         entry.generation = tags.generation
         return True
@@ -191,9 +205,10 @@ class Levels(Generic[T]):
         if current is not None and current.created > entry.created and self._stands(current):
             return current
         if current is not None and current.created == entry.created:
-            entry.fresh_until = max(
-                current.fresh_until, entry.fresh_until
-            )  # a stale value may have been given more time
+            # A stale value may have been given more time here; no other has more than when it came.
+            entry.fresh_until = current.fresh_until
+            if not entry.sliding:
+                entry.stale_until = current.stale_until
             entry.touch_at, entry.eager_at = current.touch_at, max(current.eager_at, entry.eager_at)
         if now >= entry.stale_until:
             return None
@@ -220,6 +235,7 @@ class Levels(Generic[T]):
         except Unreadable:
             self.engine.counts.unreadable += 1
             return None
+        self.engine.seen(envelope.created)
         entry = self._entry(envelope, value, plain, self.options.size)
         if envelope.sliding:
             entry.touch_at = self.engine.now()
@@ -227,18 +243,21 @@ class Levels(Generic[T]):
 
     def _entry(self, envelope: Envelope, value: T | None, plain: bytes, size: int) -> Entry:
         now, wall = self.engine.now(), self.engine.wall()
-        fresh = now + _left(envelope.expires, wall)
+        # No longer than it had from the first, whatever the clock said of the process that wrote it.
+        left, beyond = min(_left(envelope.expires, wall), envelope.ttl), envelope.keeps - envelope.expires
+        fresh = now + left
         sliding = envelope.sliding
         entry = Entry(
             value=value if self.codec.shareable else None,
             plain=b"" if self.codec.shareable else plain,
             created=envelope.created,
+            born=envelope.birth,
             tags=envelope.tags,
             etag=envelope.etag,
             modified=envelope.modified,
             near_until=now + self.engine.near_ttl,
             fresh_until=fresh,
-            stale_until=now + min(_left(envelope.keeps, wall), sliding or NEVER),
+            stale_until=now + min(_left(envelope.keeps, wall), round(envelope.ttl + beyond, 6), sliding or NEVER),
             eager_at=fresh - (1 - envelope.eager) * envelope.ttl if envelope.eager else NEVER,
             sliding=sliding,
             touch_at=now + TOUCH_PART * sliding if sliding else NEVER,

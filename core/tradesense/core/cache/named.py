@@ -152,15 +152,15 @@ class NamedCache(Generic[T]):
     async def expire(self, key: str) -> None:
         """End the life of the value; where ``fail_safe`` keeps it on, it still covers a factory that fails."""
         full, engine = self.full(key), self._engine
-        found, _ = await engine.far.read([full])
-        ended = self._levels.expired(found[full], engine.stamp()) if full in found else None
+        found, answered = await engine.far.read([full])
+        known = full in found or not answered
+        ended = self._levels.ended(full, found.get(full), engine.stamp()) if known else None
         if ended is None:
             await engine.remove([full])
             return
-        data, left, stamp = ended
-        engine.forget(full, stamp)
-        await engine.far.write(full, data, left, stamp)
-        await engine.changed([full], stamp)
+        engine.forget(full, ended.stamp)
+        await engine.far.write(full, ended.data, ended.life, ended.stamp)
+        await engine.changed([full], ended.stamp)
 
     async def clear(self) -> bool:
         """Let no entry of this cache be good any more; ``False`` when other processes are told later."""

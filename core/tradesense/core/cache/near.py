@@ -29,7 +29,8 @@ class Entry:
     plain: bytes
     """The encoded value, for those who must each get an object of their own."""
     created: float
-    """See :class:`Envelope`."""
+    born: float
+    """See :class:`Envelope`, of this the ``birth``."""
     tags: tuple[str, ...]
     near_until: float
     """Until when nobody else needs to be asked."""
@@ -47,6 +48,14 @@ class Entry:
     """That of the tags when they were last looked at."""
     quick_until: float = 0.0
     """Until when a read need look at nothing else."""
+
+    def lasts(self, until: float) -> None:
+        """Let it end as much earlier as it takes to be gone by ``until``; what is fresh of it ends first."""
+        beyond = self.stale_until - self.fresh_until
+        earlier = self.fresh_until - min(self.fresh_until, until - beyond)
+        self.fresh_until -= earlier
+        self.eager_at -= earlier
+        self.stale_until = min(self.stale_until, until)
 
     def ready(self) -> None:
         """Work out ``quick_until`` anew."""

@@ -41,6 +41,10 @@ class CacheStore(Protocol):
         """Give a present entry a new time of ``ttl`` seconds from now; ``False`` when there is none."""
         ...
 
+    async def remaining(self, keys: Sequence[str]) -> dict[str, float]:
+        """The seconds for which the present ones of ``keys`` still last, by the clock that ends them."""
+        ...
+
 
 class Backplane(Protocol):
     """Messages to every process that listens now. A listener that was away has missed what was said."""

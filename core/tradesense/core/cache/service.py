@@ -19,7 +19,8 @@ from tradesense.core.cache.options import EntryOptions
 from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockProvider
 from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.report import CacheHealth, Report
-from tradesense.core.cache.tags import EVERYTHING, tag_key
+from tradesense.core.cache.tags import EVERYTHING, OWN, tag_key
+from tradesense.core.errors import InvalidCacheKey
 from tradesense.core.telemetry.ports import HealthCheck, Telemetry
 
 RECOVER_SECONDS = 0.25
@@ -101,12 +102,14 @@ class HybridCache:
         """Let neither the keys (``NAME:KEY``) nor anything with one of the tags be served any more, in any process.
 
         Returns how many of the keys the shared store held; ``None`` when it is away. This process no longer serves
-        them in either case; the store and the others are told when they are back.
+        them in either case; the store and the others are told when they are back. Every entry has the tag ``*``, and
+        each of a named cache the tag ``*NAME``.
 
         :raises InvalidCacheKey: a key or a tag is not valid; nothing is invalidated then.
         """
         for key in keys:
-            check_key(key)
+            if check_key(key).startswith(OWN):
+                raise InvalidCacheKey(f"what begins with {OWN} is the cache's own; an entry is NAME:KEY")
         for tag in tags:
             tag_key(tag)
         told = not tags or await self._engine.invalidate(tags)

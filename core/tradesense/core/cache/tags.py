@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf, isnan
 
 import msgspec
 
@@ -14,10 +15,14 @@ from tradesense.core.cache.options import MAX_LIFE
 
 EVERYTHING = "*"
 """The tag that every entry has."""
-PREFIX = "#:"
+OWN = "#"
+"""What no key of an entry begins with."""
+PREFIX = f"{OWN}:"
 """What the keys of tags begin with in the shared store."""
 TAG_LIFE = MAX_LIFE + 24 * 60 * 60
 """Seconds that the instant of a tag is kept: longer than any entry that it could be about."""
+AHEAD = 24 * 60 * 60.0
+"""Seconds by which a clock may be ahead of ours: what is dated later still was dated by no clock at all."""
 MAX_TAGS = 10_000
 """Tags that a process remembers; others are asked for again."""
 
@@ -46,13 +51,18 @@ def unseal_stamp(data: bytes) -> float:
     :raises Unreadable: it holds none.
     """
     try:
-        return msgspec.msgpack.decode(data, type=float)
+        stamp = msgspec.msgpack.decode(data, type=float)
     except msgspec.DecodeError as error:
         raise Unreadable(type(error).__name__) from error
+    if isnan(stamp):
+        raise Unreadable("not a number")
+    return stamp
 
 
 @dataclass(slots=True)
 class _Known:
+    told: float
+    """The instant as it was told."""
     stamp: float
     until: float
     """When it is asked for again, on the monotonic clock."""
@@ -61,9 +71,14 @@ class _Known:
 class Tags:
     """What this process knows of tags. ``generation`` grows whenever an entry may have lost its good standing."""
 
-    def __init__(self, *, trust: float) -> None:
+    def __init__(self, *, trust: float, wall: Callable[[], float]) -> None:
         self.generation = 0
+        self.newest = 0.0
+        """The latest instant of any tag; what is made from now on is made after it, whatever our clock says."""
         self._trust = trust
+        self._wall = wall
+        self._floor = 0.0
+        """The latest instant of those tags that are no longer remembered."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def unknown(self, tags: Iterable[str], now: float) -> list[str]:
@@ -71,30 +86,44 @@ class Tags:
         return [tag for tag in tags if (known := self._known.get(tag)) is None or known.until <= now]
 
     def learn(self, tag: str, stamp: float, now: float) -> None:
-        """Remember that nothing of ``tag`` is good that was created at ``stamp`` or before; 0 is never."""
+        """Remember that nothing of ``tag`` is good that was born at ``stamp`` or before; 0 is never.
+
+        An instant that no clock can have shown counts as now, when it is first heard of.
+        """
         known = self._known.get(tag)
         if known is None:
-            known = self._known[tag] = _Known(0.0, 0.0)
+            known = self._known[tag] = _Known(0.0, 0.0, 0.0)
             if len(self._known) > MAX_TAGS:
-                self._known.popitem(last=False)
+                _, forgotten = self._known.popitem(last=False)
+                self._floor = max(self._floor, forgotten.stamp)
                 self.generation += 1
         else:
             self._known.move_to_end(tag)
         known.until = now + self._trust
-        if stamp > known.stamp:
-            known.stamp = stamp
+        if stamp == known.told:
+            return
+        known.told = stamp
+        wall = self._wall()
+        meant = stamp if stamp <= wall + AHEAD else wall
+        self.newest = max(self.newest, meant)
+        if meant > known.stamp:
+            known.stamp = meant
             self.generation += 1
 
-    def outdated(self, created: float, tags: Iterable[str]) -> bool:
-        """Whether an entry of that birth and those tags was invalidated, as far as this process knows."""
+    def outdated(self, born: float, tags: Iterable[str]) -> bool:
+        """Whether an entry of that birth and those tags was invalidated, as far as this process knows.
+
+        Of tags that it no longer remembers it knows the latest instant only: that counts for each, until the shared
+        store has been asked.
+        """
         known = self._known
-        return any((found := known.get(tag)) is not None and found.stamp >= created for tag in tags)
+        return any((found.stamp if (found := known.get(tag)) else self._floor) >= born for tag in tags)
 
     def read(self, asked: Iterable[str], found: Mapping[str, bytes], now: float) -> None:
-        """Learn from the shared store's answer. An instant that cannot be read counts as none."""
+        """Learn from the shared store's answer. An instant that cannot be read counts as now, once."""
         for tag in asked:
             data = found.get(tag_key(tag))
             try:
                 self.learn(tag, 0.0 if data is None else unseal_stamp(data), now)
             except Unreadable:
-                self.learn(tag, 0.0, now)
+                self.learn(tag, inf, now)

@@ -32,6 +32,7 @@ CALLS: Calls = {
     "set_many": lambda store: store.set_many({"a": b"x"}, LONG),
     "delete": lambda store: store.delete("a"),
     "expire": lambda store: store.expire("a", LONG),
+    "remaining": lambda store: store.remaining(["a"]),
 }
 
 
@@ -130,6 +131,22 @@ class CacheStoreContract(Contract):
             assert await store.get(absent) is None
             await self._until_gone(store, shorter, SHORT, advance)
             assert await store.get(longer) == b"x"
+
+    async def test_it_says_how_long_a_value_lasts(self, adapter: Make[CacheStore], advance: Advance | None) -> None:
+        async with opened(adapter()) as store:
+            kept, ends, absent = fresh(), fresh(), fresh()
+            await store.set(kept, b"x", LONG)
+            await store.set(ends, b"x", SHORT)
+            left = await store.remaining([kept, ends, absent])
+            assert set(left) <= {kept, ends}
+            assert LONG / 2 < left[kept] <= LONG + GRAIN
+            await self._until_gone(store, ends, SHORT, advance)
+            later = await store.remaining([kept, ends])
+            assert set(later) == {kept}
+            assert later[kept] <= left[kept] - SHORT + GRAIN, "it is not what is left"
+            assert await store.expire(kept, LONG * 2)
+            assert LONG < (await store.remaining([kept]))[kept] <= LONG * 2 + GRAIN
+            assert await store.remaining([]) == {}
 
     async def test_get_many_leaves_out_what_is_absent(self, adapter: Make[CacheStore]) -> None:
         async with opened(adapter()) as store:
