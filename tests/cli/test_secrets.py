@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+
+import pytest
+from cryptography.fernet import Fernet
 
 from tradesense.core.secrets.service import Secrets
 
@@ -170,3 +174,57 @@ def test_a_chain_says_which_provider_answered(read, monkeypatch):
     assert read("secrets", "get", "chained/a")["provider"] == "sql"
     assert read("secrets", "get", "chained/b")["provider"] == "env"
     assert [row["path"] for row in read("secrets", "list", "chained/")] == ["chained/a", "chained/b"]
+
+
+def test_R62_the_trail_tells_whether_two_writes_had_one_value_and_no_value(read):
+    for path, value in (("h/a", CANARY), ("h/a", "another")):
+        read("secrets", "put", path, "--stdin", stdin=value)
+    read("secrets", "rollback", "h/a", "1")
+    rows = read("audit", "tail", "--action", "secrets.*")
+    first, other, back = (row["detail"]["value_hmac"] for row in rows)
+    assert first == back != other
+    assert CANARY not in json.dumps(rows)
+
+
+KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+
+
+@pytest.fixture
+def tokens(place):
+    """Two files of tokens of another system: by a key, and by a passphrase."""
+    made = base64.urlsafe_b64encode(hashlib.pbkdf2_hmac("sha256", b"correct horse", b"salt_", 1000, 32))
+    for name, key in (("by-key", KEY), ("by-passphrase", made)):
+        sealed = {f"old/{path}": Fernet(key).encrypt(CANARY.encode()).decode() for path in "ab"}
+        (place / f"{name}.json").write_text(json.dumps(sealed))
+    (place / "keys").write_text(f"{Fernet.generate_key().decode()}\n{KEY}\n")
+    (place / "passphrase").write_text("correct horse\n")
+
+
+@pytest.mark.usefixtures("tokens")
+def test_fernet_tokens_of_another_system_are_imported(cli, read):
+    words = ("secrets", "import-fernet", "by-key.json", "--keys-file", "keys")
+    assert [row["step"] for row in read(*words, "--dry-run")] == ["to-copy", "to-copy"]
+    assert [row["step"] for row in read(*words, "--prefix", "old/a")] == ["copied"]
+    assert [row["step"] for row in read(*words)] == ["same", "copied"]
+    assert cli("secrets", "get", "old/b").stdout == CANARY
+    derived = ("--passphrase-file", "-", "--salt", "salt_", "--rounds", "1000")
+    found = read("secrets", "import-fernet", "by-passphrase.json", *derived, stdin="correct horse\n")
+    assert [row["step"] for row in found] == ["same", "same"]
+
+
+@pytest.mark.usefixtures("tokens")
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--passphrase-file", "passphrase"), 1, "no key opens the token of 'old/a'"),
+        (("--keys-file", "passphrase"), 78, "secrets.fernet.keys.line-1"),
+        ((), 78, "nothing is there to open the tokens with"),
+        (("--keys-file", "absent"), 2, "absent"),
+        (("--keys-file", "keys", "--to", "env"), 1, "read-only"),
+    ],
+)
+def test_what_cannot_be_imported_is_told_without_a_key(cli, words, code, told):
+    done = cli("secrets", "import-fernet", "by-key.json", *words, "-o", "json")
+    assert done.exit_code == code, done.output
+    assert told in done.output
+    assert not any(word in done.output for word in (KEY, "correct horse", CANARY))

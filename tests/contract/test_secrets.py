@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 
 import pytest
+from cryptography.fernet import Fernet
 from grpc import StatusCode
 
 import cloudkit
@@ -60,6 +62,24 @@ class TestEnvSecrets(SecretStoreContract):
         for path, value in seed.items():
             monkeypatch.setenv(f"TRADESENSE_SECRET_{variable(path)}", value)
         return lambda: contracted.build(contracted.manifest("env", SecretStore), contracted.context())
+
+
+class TestFernetTokens(SecretStoreContract):
+    title = "fernet"
+    capabilities = contracted.manifest("local", SecretStore).capabilities
+
+    @pytest.fixture
+    def seed(self):
+        return {"a": "one letter", "a/b": "Zürich 漢字 𝄞 \r\n\t \"'\\", "a-b/c": "", "b": "x" * 65_536}
+
+    @pytest.fixture
+    def adapter(self, seed, tmp_path):
+        key, file = Fernet.generate_key(), tmp_path / "tokens.json"
+        file.write_text(
+            json.dumps({path: Fernet(key).encrypt(value.encode()).decode() for path, value in seed.items()})
+        )
+        settings = {"file": str(file), "keys": {"k": Secret(key)}}
+        return lambda: contracted.build(contracted.manifest("local", SecretStore), contracted.context(), **settings)
 
 
 class TestLocalKeys(KeyEncryptionContract):

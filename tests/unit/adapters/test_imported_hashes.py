@@ -67,6 +67,17 @@ async def test_R01_a_hash_of_another_system_is_verified_and_outdated(hasher, has
         assert await hasher.verify(Secret(hashed), Secret(other)) is False
 
 
+async def test_scrypt_is_that_of_the_rfc(hasher):
+    """RFC 7914, section 12, the case with the largest cost that is within bounds here."""
+    wanted = bytes.fromhex(
+        "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
+        "d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
+    )
+    hashed = Secret(f"$scrypt$ln=14,r=8,p=1${b64(b'SodiumChloride')}${b64(wanted)}")
+    assert await hasher.verify(hashed, Secret("pleaseletmein")) is True
+    assert await hasher.verify(hashed, Secret("pleaseletmeout")) is False
+
+
 @pytest.mark.parametrize("hashed", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hash_that_would_cost_too_much_is_never_computed(hasher, hashed):
     assert hasher.readable(Secret(hashed)) is False

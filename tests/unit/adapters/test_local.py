@@ -9,7 +9,7 @@ import secrets
 import msgspec
 import pytest
 
-from tradesense.adapters.local.secrets import ROUNDS, AesGcm, LocalKeyEncryption
+from tradesense.adapters.local.secrets import ROUNDS, AesGcm, LocalKeyEncryption, _derive
 from tradesense.adapters.local.settings import LocalKeySettings
 from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.errors import AdapterClosed, ConfigurationError, DecryptionFailed
@@ -60,6 +60,13 @@ async def test_a_key_may_be_in_either_base64_alphabet_padded_or_not():
     for form in forms:
         async with keys(form.decode()) as again:
             assert await again.unwrap(wrapped, CONTEXT) == KEY
+
+
+def test_a_passphrase_is_derived_as_in_the_rfc(monkeypatch):
+    """RFC 7914, section 11, for PBKDF2-HMAC-SHA256, of which a key has the first half."""
+    monkeypatch.setattr("tradesense.adapters.local.secrets.ROUNDS", 80_000)
+    wanted = "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56"
+    assert _derive(Secret(b"Password"), b"NaCl").hex() == wanted
 
 
 async def test_a_passphrase_is_derived_by_pbkdf2():

@@ -4,7 +4,7 @@ import pytest
 
 import contracted
 from tradesense.core.audit.models import Actor
-from tradesense.core.errors import IntegrityViolated, SecretNotFound, SecretStoreUnavailable
+from tradesense.core.errors import DecryptionFailed, IntegrityViolated, SecretNotFound, SecretStoreUnavailable
 from tradesense.core.secrets import SecretStore
 from tradesense.core.secrets.migration import Migration, Step
 from tradesense.core.secrets.provider import Provider
@@ -24,10 +24,13 @@ class Room:
         self.store, self.capabilities = store, known
         self.spoils = self.away = False
         self.writes = 0
+        self.broken = set()
 
     async def get(self, path, **_):
         if self.away:
             raise SecretStoreUnavailable
+        if path in self.broken:
+            raise DecryptionFailed(f"no key opens {path}")
         return await self.store.get(path)
 
     async def list(self, prefix="", *, cursor=None, limit=100):
@@ -85,6 +88,13 @@ async def test_what_the_target_cannot_hold_is_told_and_the_rest_is_done(rooms):
     assert "canary" not in repr(found)
     target.capabilities = frozenset()
     assert set((await steps(rooms, dry_run=True)).values()) == {Step.SAME, Step.REFUSED}
+
+
+async def test_what_the_source_cannot_open_is_told_and_the_rest_is_done(rooms):
+    rooms[0].broken.add("a/y")
+    assert await steps(rooms) == {"a/x": Step.COPIED, "a/y": Step.UNREADABLE, "b": Step.COPIED}
+    with pytest.raises(SecretNotFound):
+        await rooms[1].store.get("a/y")
 
 
 async def test_a_value_that_arrived_otherwise_ends_the_migration(rooms):

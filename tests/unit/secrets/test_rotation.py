@@ -12,6 +12,7 @@ from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.secrets import MemorySecretStore
 from tradesense.adapters.memory.telemetry import MemoryAlertNotifier, MemoryTelemetry
 from tradesense.adapters.system.ambient import SystemRandom
+from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.models import WORKER
 from tradesense.core.errors import InvalidInput, RotationFailed, SecretNotFound
 from tradesense.core.secrets.ports import SecretStore
@@ -71,6 +72,9 @@ class Trail:
         assert not joined
         self.events.append(event)
         yield event
+
+    def fingerprint(self, value):
+        return AuditChain(bytes(32)).fingerprint(value.reveal_bytes())
 
 
 class World:
@@ -162,7 +166,8 @@ async def test_the_trail_says_which_rotator_and_no_value(made):
     await made.store.put(PATH, Secret("first"))
     version = await made.rotation.rotate(PATH, actor=WORKER)
     (event,) = made.trail.events
-    assert event.detail == {"rotator": "r", "step": "finish", "version": f"{version}"}
+    written = made.trail.fingerprint((await made.store.get(PATH)).value)
+    assert event.detail == {"rotator": "r", "step": "finish", "version": f"{version}", "value_hmac": written}
 
 
 async def test_passwords_are_random_and_as_long_as_asked_for(made):

@@ -1,14 +1,14 @@
-"""What needs no other machine: the cipher, a key-encryption key of the settings, compression, and flags in a file."""
+"""What needs no other machine: ciphers, keys of the settings, compression, flags in a file, and tokens of Fernet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tradesense.adapters.local.settings import FlagFileSettings, LocalKeySettings
+from tradesense.adapters.local.settings import FernetSettings, FlagFileSettings, LocalKeySettings
 from tradesense.core.cache.ports import Compressor
 from tradesense.core.capabilities import Capability
 from tradesense.core.flags.ports import FlagStore, SegmentStore
-from tradesense.core.secrets.ports import Aead, KeyEncryption, Rotator
+from tradesense.core.secrets.ports import Aead, KeyEncryption, Rotator, SecretStore
 from tradesense.plugins import Adapter, Requirement, hookimpl
 
 _FILE = frozenset({Capability.PERSISTENT, Capability.SHARED})
@@ -61,6 +61,14 @@ def tradesense_adapters() -> Iterable[Adapter]:
             name="local",
             factory="tradesense.adapters.local.secrets:aead",
             summary="AES-256-GCM",
+            requires=_CRYPTOGRAPHY,
+        ),
+        Adapter(
+            port=SecretStore,
+            name="fernet",
+            factory="tradesense.adapters.local.secrets:fernet",
+            summary="Fernet tokens in a file that another system has sealed, read-only, to be moved",
+            settings=FernetSettings,
             requires=_CRYPTOGRAPHY,
         ),
     )

@@ -14,9 +14,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec.structs import replace
 
+from tradesense.adapters.local._fernet import FernetSecretStore
 from tradesense.adapters.local._ring import Ring, RingFile, RingKey, Stamp, opened
 from tradesense.adapters.local._rotation import PasswordRotator
-from tradesense.adapters.local.settings import KEY_BYTES, LocalKeySettings
+from tradesense.adapters.local.settings import KEY_BYTES, FernetSettings, LocalKeySettings
 from tradesense.core.ambient import Clock, Random
 from tradesense.core.errors import AdapterClosed, DecryptionFailed, InvalidInput
 from tradesense.core.secrets.models import KeyStatus, WrappedKey
@@ -249,6 +250,11 @@ def aead(_: NoSettings, context: AdapterContext) -> AesGcm:  # noqa: ARG001  # e
 def rotator(_: NoSettings, context: AdapterContext) -> PasswordRotator:
     """The factory of the rotator."""
     return PasswordRotator(random=context.random)
+
+
+def fernet(settings: FernetSettings, context: AdapterContext) -> FernetSecretStore:
+    """The factory of the store of another system's tokens."""
+    return FernetSecretStore(settings, clock=context.clock)
 
 
 _: type[KeyEncryption] = LocalKeyEncryption

@@ -1,4 +1,4 @@
-"""The settings of local key encryption, and of flags in a file."""
+"""The settings of local key encryption, of flags in a file, and of tokens that are taken over."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tradesense.core.sensitive import Secret
 KEY_BYTES = 32
 SHORTEST_PASSPHRASE = 15
 SHORTEST_SALT = 16
+IN_BASE64 = "base64:"
 MAKE_KEY = "make 32 random bytes in base64 with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
 
 
@@ -84,6 +85,51 @@ class FlagFileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     flagd's document. ``auto`` tells them apart."""
     generation: Literal[1, 2] = 2
     """Of the bucketing of ``fractional`` in flagd's document."""
+
+
+class FernetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[secrets.fernet]``: tokens that another system has sealed, and what opens them.
+
+    :raises ConfigurationError: there is neither a key nor a passphrase, or the salt is not what it says it is.
+    """
+
+    file: str
+    """A JSON object of paths and tokens; where each token has its own salt, of paths and
+    ``{"token": …, "salt": BASE64}``."""
+    keys: dict[Annotated[str, Meta(min_length=1, max_length=200)], Secret] = {}
+    """Fernet keys, 32 bytes in URL-safe base64 each, by names that you choose; a token may be sealed with any."""
+    passphrase: Secret = Secret("")
+    """What the key was derived from by PBKDF2-HMAC-SHA256."""
+    salt: str = ""
+    """The salt of the derivation as text, or, after ``base64:``, in base64."""
+    rounds: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
+    """How many rounds the derivation had."""
+    max_age: Annotated[float, Meta(ge=0)] = 0.0
+    """Seconds after which a token is too old to be opened; 0 for never."""
+
+    def __post_init__(self) -> None:
+        if not self.keys and not self.passphrase:
+            raise ConfigurationError(
+                "nothing is there to open the tokens with",
+                origin="secrets.fernet",
+                mend="give secrets.fernet.keys, or secrets.fernet.passphrase with its salt",
+            )
+        self.salt_bytes()
+
+    def salt_bytes(self) -> bytes:
+        """The salt that tokens without their own have.
+
+        :raises ConfigurationError: it says that it is base64, and is not.
+        """
+        text = self.salt.removeprefix(IN_BASE64)
+        if text == self.salt:
+            return text.encode()
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise ConfigurationError(
+                "the salt is not base64", origin="secrets.fernet.salt", mend=f"leave {IN_BASE64} out where it is text"
+            ) from error
 
 
 def decoded(key: Secret) -> bytes | None:

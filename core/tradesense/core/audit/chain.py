@@ -15,6 +15,9 @@ import msgspec
 from tradesense.core.audit.models import STREAM, AuditEntry, AuditHead, AuditRecord
 
 GENESIS = bytes(32)
+_FINGERPRINTS = b"tradesense audit fingerprints 1"
+FINGERPRINT_BYTES = 16
+"""Of an HMAC-SHA256: two values that differ share one by a chance of 2^-128."""
 
 
 class AuditChain:
@@ -22,6 +25,7 @@ class AuditChain:
 
     def __init__(self, key: bytes, *, stream: str = STREAM) -> None:
         self._key = key
+        self._fingerprints = hmac.digest(key, _FINGERPRINTS, hashlib.sha256)
         self.stream = stream
 
     def empty(self) -> AuditHead:
@@ -48,6 +52,13 @@ class AuditChain:
         """Whether ``record`` is as this chain's key has made it, whatever stands before it."""
         expected = self._digest(record.previous, record.seq, record.at, record.entry)
         return hmac.compare_digest(record.hash, expected)
+
+    def fingerprint(self, value: bytes) -> str:
+        """What tells whether two values are equal, and to nobody without the key anything more; 32 hex digits.
+
+        Its key is derived from the chain's for this alone.
+        """
+        return hmac.digest(self._fingerprints, value, hashlib.sha256)[:FINGERPRINT_BYTES].hex()
 
     def _digest(self, previous: bytes, seq: int, at: datetime, entry: AuditEntry) -> bytes:
         place = (self.stream, seq, at.isoformat(timespec="microseconds"))

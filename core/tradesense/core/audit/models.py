@@ -8,6 +8,8 @@ from enum import StrEnum
 import msgspec
 
 STREAM = "main"
+VALUE_HMAC = "value_hmac"
+"""What the detail of an entry calls the fingerprint of the secret value that was written."""
 
 
 class Outcome(StrEnum):

@@ -24,6 +24,7 @@ from tradesense.core.audit.models import (
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.errors import AuditChainBroken, AuditUnavailable, Denied, TradeSenseError
 from tradesense.core.paging import Page
+from tradesense.core.sensitive import Secret
 from tradesense.core.transactions import Transactions
 
 
@@ -98,6 +99,10 @@ class AuditTrail:
             self.refused = True
             raise
         self.refused = False
+
+    def fingerprint(self, value: Secret) -> str:
+        """What a row says of a secret value, so that a reader sees whether two rows were about the same one."""
+        return self._chain.fingerprint(value.reveal_bytes())
 
     async def probe(self) -> None:
         """Try whether a record could be written, and leave none behind.

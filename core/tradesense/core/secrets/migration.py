@@ -11,7 +11,7 @@ import msgspec
 
 from tradesense.core.audit.models import Actor
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import IntegrityViolated, InvalidInput, SecretNotFound
+from tradesense.core.errors import DecryptionFailed, IntegrityViolated, InvalidInput, SecretNotFound
 from tradesense.core.paging import MAX_PAGE
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.sensitive import Secret
@@ -30,6 +30,8 @@ class Step(StrEnum):
     """The target has another value, which is left as it is."""
     REFUSED = "refused"
     """The target cannot hold it."""
+    UNREADABLE = "unreadable"
+    """The source has it, and cannot open it."""
     GONE = "gone"
     """It went away while the migration ran."""
 
@@ -40,7 +42,7 @@ class Migrated(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     step: Step
     reason: str = ""
-    """Why the target cannot hold it. Never a value."""
+    """Why the target cannot hold it, or the source not open it. Never a value."""
 
 
 class Migration:
@@ -90,6 +92,11 @@ class Migration:
             value = (await self._source.get(path, actor=self._actor)).value
         except SecretNotFound:
             return Migrated(path=path, step=Step.GONE)
+        except DecryptionFailed as error:
+            return Migrated(path=path, step=Step.UNREADABLE, reason=error.detail)
+        return await self._brought(path, value, dry_run=dry_run, overwrite=overwrite)
+
+    async def _brought(self, path: str, value: Secret, *, dry_run: bool, overwrite: bool) -> Migrated:
         try:
             if (there := await self._there(path)) is not None:
                 step = Step.SAME if self._is_same(there, value) else Step.DIFFERENT

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from tradesense.core.ambient import Clock
-from tradesense.core.audit.models import WORKER, Actor
+from tradesense.core.audit.models import VALUE_HMAC, WORKER, Actor
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.errors import InvalidInput, SecretNotFound, TradeSenseError
 from tradesense.core.secrets.models import StoredSecret, check_value
@@ -138,7 +138,11 @@ class Rotation:
             value = check_value(await rotator.create(current, policy.options))
             version = await store.stage(policy.path, value, **self._provider.author(event.actor))
             pending = StoredSecret(path=policy.path, value=value, version=version)
-        event.detail |= {"step": "set", "version": f"{pending.version}"}
+        event.detail |= {
+            "step": "set",
+            "version": f"{pending.version}",
+            VALUE_HMAC: self._trail.fingerprint(pending.value),
+        }
         await rotator.set(current, pending, policy.options)
         event.detail["step"] = "test"
         await rotator.test(pending, policy.options)

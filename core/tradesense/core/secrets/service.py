@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from tradesense.core.audit.models import Actor, Outcome
+from tradesense.core.audit.models import VALUE_HMAC, Actor, Outcome
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import SecretDenied, SecretNotFound
+from tradesense.core.errors import DecryptionFailed, SecretDenied, SecretNotFound
 from tradesense.core.paging import MAX_PAGE, Page
 from tradesense.core.secrets import folders
 from tradesense.core.secrets.models import (
@@ -78,6 +78,7 @@ class Secrets:
         :raises SecretNotFound: no such secret or version.
         :raises SecretDenied: the provider refused us.
         :raises SecretStoreUnavailable: the provider did not answer, and the last answer is too old.
+        :raises DecryptionFailed: what is kept does not open.
         :raises AuditUnavailable: the read could not be recorded.
         """
         event = Event("secrets.get", check_path(path), actor, correlation_id)
@@ -86,7 +87,7 @@ class Secrets:
         except SecretDenied:
             await self._trail.note(event, Outcome.DENIED)
             raise
-        except SecretNotFound:
+        except (SecretNotFound, DecryptionFailed):
             await self._trail.note(event, Outcome.FAILED)
             raise
         event.detail["version"] = str(found.version)
@@ -243,6 +244,7 @@ class Secrets:
         if cas is not None:
             self._provider.need(Capability.CAS, "cannot compare and set")
         author = self._provider.author(event.actor)
+        event.detail[VALUE_HMAC] = self._trail.fingerprint(value)
         async with self._forgetting(event.subject), self._trail.change(event, joined=self._provider.joined):
             version = await store.put(check_path(event.subject), check_value(value), cas=cas, **author)
             event.detail["version"] = f"{version}"

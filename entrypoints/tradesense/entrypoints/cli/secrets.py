@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.cli.moving import import_fernet, migrate
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
 from tradesense.entrypoints.cli.session import loaded, operator, pages, work
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 @click.group()
 def secrets() -> None:
     """Read and write secrets."""
+
+
+secrets.add_command(migrate)
+secrets.add_command(import_fernet)
 
 
 @secrets.command()
@@ -160,36 +165,6 @@ def versions(path: str, output: str) -> None:
         for one in work(read)
     ]
     show_rows(rows, ["version", "state", "current", "created_at", "created_by", "deleted_at"], output)
-
-
-@secrets.command()
-@click.option("--from", "source", required=True, help="The provider that has the secrets, as in env.")
-@click.option("--to", "target", required=True, help="The provider that is to have them, as in vault.")
-@click.option("--prefix", default="", help="Only paths that begin with this.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
-@click.option("--overwrite", is_flag=True, help="Replace values of the target that are different.")
-@output_option
-def migrate(*, source: str, target: str, prefix: str, dry_run: bool, overwrite: bool, output: str) -> None:
-    """Copy the current values from one provider to another, and see that they arrived.
-
-    What the target has already is left alone, so that a run that was interrupted can be begun again. Ends with 1 when
-    the target cannot hold a secret, or has another value.
-    """
-    from tradesense.entrypoints.migration import LEFT, migrated  # noqa: PLC0415  # heavy: `--help` need not pay for it
-
-    found = loaded()
-    rows, losses = migrated(
-        found, source, target, actor=operator(), prefix=prefix, dry_run=dry_run, overwrite=overwrite
-    )
-    show_rows(
-        [{"path": one.path, "step": one.step.value, "reason": one.reason} for one in rows],
-        ["path", "step", "reason"],
-        output,
-    )
-    for loss in losses:
-        say(f"not carried over: {loss}")
-    if any(one.step in LEFT for one in rows):
-        raise SystemExit(1)
 
 
 @secrets.command()
