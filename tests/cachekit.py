@@ -90,6 +90,11 @@ class FragileBackplane(MemoryBackplane):
 
 class FragileLocks(MemoryLocks):
     away = False
+    renewed = 0
+
+    async def renew(self, lease):
+        self.renewed += 1
+        return await super().renew(lease)
 
     async def acquire(self, name, ttl, *, wait=0):
         if self.away:

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from cachekit import Source, running, until
+from tradesense.core.cache import making
+from tradesense.core.cache.making import LEASE_SECONDS
 from tradesense.core.cache.options import EntryOptions
 from tradesense.core.errors import CacheFactoryTimedOut
 
@@ -63,9 +65,51 @@ async def test_waiting_for_another_process_ends(cache, other):
     hanging.gate.clear()
     first = asyncio.create_task(cache.get_or_set("k", hanging))
     await until(lambda: hanging.runs)
-    assert await other.get_or_set("k", source, options=EntryOptions(hard_timeout=0.05)) == b"made"
+    with pytest.raises(CacheFactoryTimedOut, match="another process"):
+        await other.get_or_set("k", source, options=EntryOptions(hard_timeout=0.05))
     hanging.gate.set()
     await first
+    assert await other.get_or_set("k", source, options=EntryOptions(hard_timeout=0.05)) == b"made"
+    assert source.runs == 0
+
+
+async def test_a_process_that_died_is_replaced(other, world):
+    assert await world.locks.acquire("cache:n:k", LEASE_SECONDS) is not None
+    waiting = asyncio.create_task(other.get_or_set("k", Source()))
+    await until(lambda: other._engine._arrivals)
+    world.clock.advance(LEASE_SECONDS)
+    assert await waiting == b"made"
+
+
+async def test_however_long_it_takes_one_process_makes_it(cache, other, world, monkeypatch):
+    monkeypatch.setattr(making, "LEASE_SECONDS", 0.6)
+    source, options = Source(), EntryOptions(hard_timeout=0.05)
+    source.gate.clear()
+    for _ in range(2):
+        with pytest.raises(CacheFactoryTimedOut):
+            await cache.get_or_set("k", source, options=options)
+    for _ in range(2):
+        renewed = world.locks.renewed
+        await until(lambda before=renewed: world.locks.renewed > before)
+        world.clock.advance(0.4)
+        with pytest.raises(CacheFactoryTimedOut, match="another process"):
+            await other.get_or_set("k", source, options=options)
+    source.gate.set()
+    await until(lambda: "n:k" not in cache._engine.flights)
+    assert await other.get_or_set("k", source, options=options) == b"made"
+    assert source.runs == 1
+
+
+async def test_what_waits_for_another_process_is_covered_by_a_stale_value(cache, other, world):
+    options = EntryOptions(ttl=10, fail_safe=100, hard_timeout=0.05)
+    await cache.set("k", b"old", options=options)
+    world.clock.advance(11)
+    source = Source()
+    source.gate.clear()
+    for one in (cache, other):
+        assert await one.get_or_set("k", source, options=options) == b"old"
+    assert source.runs == 1
+    source.gate.set()
 
 
 async def test_without_leases_each_process_makes_its_own(cache, other, world):

@@ -341,3 +341,17 @@ async def test_what_the_cache_does_is_measured(cache, hybrid, world):
         await until(lambda: read(CACHE_BACKEND_UP).value == 1)
         await until(lambda: read(CACHE_EVENTS, ("hits",)).value == 1)
         assert read(CACHE_NEAR_ENTRIES).value == 1
+
+
+@pytest.mark.parametrize(("kind", "value"), [(int, "text"), (User, {"id": "x"}), (bytes, 7)])
+async def test_a_value_of_another_type_is_refused_where_it_is_set(hybrid, kind, value):
+    cache = hybrid.named("typed", kind)
+    with pytest.raises(InvalidCacheValue, match="type"):
+        await cache.set("k", value)
+    assert await cache.get("k") is None
+
+
+async def test_what_a_process_serves_is_what_the_others_read(processes):
+    one, two = (process.named("numbers", tuple[int, ...]) for process in processes)
+    await one.set("k", [1, 2])
+    assert await one.get("k") == await two.get("k") == (1, 2)

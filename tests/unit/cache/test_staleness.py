@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from cachekit import Ahead, Source, running, until
+from tradesense.core.cache.models import MAX_VALUE
 from tradesense.core.cache.options import EntryOptions
 from tradesense.core.errors import CacheFactoryTimedOut
 
@@ -297,3 +298,20 @@ async def test_expiring_while_the_store_is_away_leaves_a_cover(processes, cache,
         await until(lambda: "n:k" not in processes[1]._engine.near.entries)
         assert await other.get("k") is None
         assert await other.get_or_set("k", Source(ConnectionError("down")), options=STALE) == b"old"
+
+
+@pytest.mark.parametrize("value", [object(), b"x" * (MAX_VALUE + 1)], ids=["no form", "too large"])
+async def test_a_stale_value_covers_a_new_one_that_cannot_be_kept(hybrid, world, value):
+    cache = hybrid.named("any", object)
+    await cache.set("k", "old", options=STALE)
+    world.clock.advance(10)
+    assert await cache.get_or_set("k", Source(value), options=STALE) == "old"
+    assert (hybrid.stats().failures, hybrid.stats().stale) == (1, 1)
+
+
+async def test_reading_many_keeps_sliding_entries_alive(cache, other, world):
+    options = EntryOptions(ttl=100, sliding=10)
+    await cache.set_many({str(number): b"v" for number in range(20)}, options=options)
+    for _ in range(5):
+        world.clock.advance(8)
+        assert len(await other.get_many([str(number) for number in range(20)])) == 20

@@ -108,6 +108,16 @@ class Codec(Generic[T]):
                 return plain, self._compressor.name, packed
         return plain, PLAIN, plain
 
+    def checked(self, plain: bytes) -> T | None:
+        """What another process will read, so that this one serves nothing else.
+
+        :raises InvalidCacheValue: it is not of this codec's type.
+        """
+        try:
+            return self.decode(plain)
+        except Unreadable as error:
+            raise InvalidCacheValue(f"the value is not of the type that this cache holds ({error})") from error
+
     def unpack(self, envelope: Envelope) -> bytes:
         """The encoded value.
 

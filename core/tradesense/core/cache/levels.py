@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -9,6 +10,7 @@ from typing import Generic, TypeVar
 from tradesense.core.cache.ending import Ended, end, end_copy
 from tradesense.core.cache.engine import Engine
 from tradesense.core.cache.envelope import Codec, Envelope, Unreadable, seal, unseal
+from tradesense.core.cache.far import AT_ONCE
 from tradesense.core.cache.link import RETRY_SECONDS
 from tradesense.core.cache.near import NEVER, Entry
 from tradesense.core.cache.options import EntryOptions
@@ -98,7 +100,7 @@ class Levels(Generic[T]):
     ) -> Kept:
         """Put the values into the first level.
 
-        :raises InvalidCacheValue: a value has no MessagePack form; nothing is kept then.
+        :raises InvalidCacheValue: a value has no MessagePack form or is of another type; nothing is kept then.
         :raises CacheValueTooLarge: a value is over 8 MiB; nothing is kept then.
         """
         wall = self.engine.wall()
@@ -106,6 +108,7 @@ class Levels(Generic[T]):
         kept, keeps = Kept({}, {}, 0.0, created), wall
         for key, value in values.items():
             plain, packing, payload = self.codec.encode(value)
+            held = self.codec.checked(plain)
             ttl = shorter * (options.negative_ttl if value is None else options.ttl)
             envelope = Envelope(
                 created=created,
@@ -120,7 +123,7 @@ class Levels(Generic[T]):
                 packing=packing,
                 payload=payload,
             )
-            kept.entries[key] = self._entry(envelope, value, plain, options.size)
+            kept.entries[key] = self._entry(envelope, held, plain, options.size)
             kept.sealed[key] = seal(envelope)
             keeps = max(keeps, envelope.keeps)
         kept.life = min(_left(keeps, wall), options.sliding or NEVER)
@@ -156,6 +159,12 @@ class Levels(Generic[T]):
             entry.stale_until = now + min(entry.sliding, left)
             entry.ready()
             await self.engine.far.touch(key, min(entry.sliding, left))
+
+    async def touch_many(self, entries: Mapping[str, Entry]) -> None:
+        """:meth:`touch` for those that are sliding, a few at a time."""
+        sliding = [(key, entry) for key, entry in entries.items() if entry.sliding]
+        for start in range(0, len(sliding), AT_ONCE):
+            await asyncio.gather(*(self.touch(key, entry) for key, entry in sliding[start : start + AT_ONCE]))
 
     async def _learn(self, entries: Iterable[Entry]) -> None:
         engine = self.engine

@@ -7,16 +7,16 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from tradesense.core.cache.flight import Flight
+from tradesense.core.cache.leases import Held, LeaseKeeper
 from tradesense.core.cache.levels import Kept, Levels
-from tradesense.core.cache.models import Lease
 from tradesense.core.cache.near import Entry
 from tradesense.core.cache.options import EntryOptions
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.cache.refresh import Factory, Refresh
-from tradesense.core.errors import CacheFactoryTimedOut, LocksUnavailable
+from tradesense.core.errors import CacheFactoryTimedOut, CacheValueTooLarge, InvalidCacheValue, LocksUnavailable
 
-LEASE_SECONDS = 30.0
-"""How long the others wait for a process that has died while it made a value."""
+LEASE_SECONDS = 5.0
+"""How long the lease outlasts a process that has died while it made a value. While it makes it the lease is renewed."""
 LEASE_NAME = "cache:"
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.25
 """Seconds between two looks at the shared store while another process makes the value; a notice cuts them short."""
@@ -60,29 +60,34 @@ class Making(Generic[T]):
             self._eager = True  # everybody has an answer, and a new one is made for those to come
         self._counts.misses += not self._eager
         await self._begin(flight, found)
-        self._counts.avoided += max(0, flight.callers - 1)
 
     async def _begin(self, flight: Flight[T], found: Entry | None) -> None:
         """Make it, unless another process does."""
         if not self._options.lease or self._engine.locks is None or not self._engine.far.reads.up:
-            await self._make(flight, found)
+            await self._unless_served(flight, None, found)
             return
         try:
-            lease, found = await self._turn(self._engine.locks, found)
+            held, found = await self._turn(self._engine.locks, found)
         except LocksUnavailable:
-            await self._make(flight, found)
+            await self._unless_served(flight, None, found)
             return
-        try:
-            if found is not None and self._served(flight, found):
-                self._counts.avoided += 1
-            elif lease is None and found is not None and (self._eager or self._options.soft_timeout):
-                self._cover(flight, found, CacheFactoryTimedOut("another process is making it", origin=self._key))
-            else:
-                await self._make(flight, found)
-        finally:
-            if lease is not None:
-                with suppress(LocksUnavailable):
-                    await self._engine.locks.release(lease)
+        if held is not None:
+            async with LeaseKeeper(self._engine.locks).keep(held):
+                await self._unless_served(flight, found, found)
+        elif self._engine.far.reads.up and not (found is not None and self._good(found)):
+            # Its lease is renewed: it is alive, and makes it still.
+            self._counts.timeouts += not self._eager
+            self._cover(flight, found, CacheFactoryTimedOut("another process is making it", origin=self._key))
+        else:
+            await self._unless_served(flight, found, found)
+
+    async def _unless_served(self, flight: Flight[T], found: Entry | None, stale: Entry | None) -> None:
+        """Make it, unless it was ``found`` meanwhile."""
+        if found is not None and self._served(flight, found):
+            self._counts.avoided += 1
+        else:
+            await self._make(flight, stale)
+        self._counts.avoided += max(0, flight.callers - 1)
 
     def _served(self, flight: Flight[T], found: Entry) -> bool:
         """Whether the entry that was found is answer enough."""
@@ -94,7 +99,7 @@ class Making(Generic[T]):
     def _good(self, found: Entry) -> bool:
         return self._levels.fresh(found) and not (self._eager and found.eager_at <= self._engine.now())
 
-    async def _turn(self, locks: LockProvider, found: Entry | None) -> tuple[Lease | None, Entry | None]:
+    async def _turn(self, locks: LockProvider, found: Entry | None) -> tuple[Held | None, Entry | None]:
         """The lease, if it was to be had, and what the store holds since.
 
         While another process has it, this one waits: for the value, for the lease, or until it has waited too long.
@@ -107,13 +112,14 @@ class Making(Generic[T]):
         while True:
             arrived = self._engine.expect(self._key)
             try:
-                lease = None if heard else await locks.acquire(LEASE_NAME + self._key, self._lease_seconds())
+                asked = time()
+                lease = None if heard else await locks.acquire(LEASE_NAME + self._key, LEASE_SECONDS)
                 if heard or waited or lease is not None:
                     # Whoever had it before may have made the value since the last look.
                     found = await self._levels.look(self._key)
                 over = self._eager or time() >= until or not self._engine.far.reads.up
                 if lease is not None or over or (found is not None and self._good(found)):
-                    return lease, found
+                    return None if lease is None else Held(lease, asked + LEASE_SECONDS), found
                 with suppress(TimeoutError):
                     async with asyncio.timeout(HEARING_LOOK if self._engine.notices.listening else nap):
                         await arrived.wait()
@@ -121,9 +127,6 @@ class Making(Generic[T]):
             finally:
                 self._engine.expected(self._key)
             nap = min(nap * 2, LONGEST_LOOK)
-
-    def _lease_seconds(self) -> float:
-        return self._options.hard_timeout or LEASE_SECONDS
 
     def _patience(self, stale: Entry | None) -> float:
         """Seconds that a caller waits; without end when the options say so."""
@@ -148,16 +151,23 @@ class Making(Generic[T]):
         self._engine.flights.close(self._key, flight)
         error = work.exception()
         if error is not None:
-            self._counts.failures += 1
-            self._cover(flight, stale, error)
+            self._failed(flight, stale, error)
             return
         value = work.result()
-        kept = self._kept(flight, refresh, value, created)
+        try:
+            kept = self._kept(flight, refresh, value, created)
+        except (InvalidCacheValue, CacheValueTooLarge) as refused:
+            self._failed(flight, stale, refused)
+            return
         flight.settle(value)
         if kept is not None:
             await self._levels.hand_on(kept)
             if flight.outdated > created:  # removed while it was being written
                 await self._engine.remove((self._key,))
+
+    def _failed(self, flight: Flight[T], stale: Entry | None, error: BaseException) -> None:
+        self._counts.failures += 1
+        self._cover(flight, stale, error)
 
     def _refresh(self, stale: Entry | None) -> Refresh[T]:
         return Refresh(

@@ -121,7 +121,7 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     factories: int = 0
     """Values that this process set out to make."""
     failures: int = 0
-    """Factories that raised an error."""
+    """Factories that raised an error, or made what cannot be kept."""
     timeouts: int = 0
     """Factories that took longer than callers wait."""
     avoided: int = 0

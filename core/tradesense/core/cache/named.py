@@ -105,7 +105,7 @@ class NamedCache(Generic[T]):
     ) -> None:
         """Keep ``value`` in both levels and tell the other processes.
 
-        :raises InvalidCacheValue: it has no MessagePack form.
+        :raises InvalidCacheValue: it has no MessagePack form, or is of another type than the cache's.
         :raises CacheValueTooLarge: it is over 8 MiB.
         """
         await self._set({self.full(key): value}, self._chosen(options, ttl), tags, etag, modified)
@@ -123,11 +123,14 @@ class NamedCache(Generic[T]):
                 missing.append(full)
         if missing:
             found |= await self._levels.look_far(missing)
-        values = {
-            key: self._levels.value(entry)
-            for key in keys
-            if (entry := found.get(self._prefix + key)) is not None and self._levels.fresh(entry)
-        }
+        fresh = {full: entry for full, entry in found.items() if self._levels.fresh(entry)}
+        await self._levels.touch_many(fresh)
+        values: dict[str, T | None] = {}
+        for key in keys:
+            entry = fresh.get(self._prefix + key)
+            if entry is not None:
+                entry.used += 1
+                values[key] = self._levels.value(entry)
         self._counts.hits += len(values)
         self._counts.misses += len(set(keys)) - len(values)
         return values
