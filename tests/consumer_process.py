@@ -12,6 +12,7 @@ import sys
 from tradesense.adapters.redis._client import RedisClients
 from tradesense.adapters.redis._topics import RedisTopics
 from tradesense.adapters.redis.settings import RedisSettings
+from tradesense.core.acting import as_system
 from tradesense.core.cache.consumer import Consumer
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.service import FanOut
@@ -25,6 +26,7 @@ async def main(url, prefix, mode):
         RedisTopics(clients) as topics,
     ):
 
+        @as_system()
         async def handle(event):
             sys.stdout.write(f"{event.id}\n")
             sys.stdout.flush()

@@ -21,6 +21,7 @@ from servers import wait_until
 READY_SECONDS = 60.0
 PROGRAM = """
 import asyncio, os, signal, sqlite3, sys
+from tradesense.core.acting import as_system
 from tradesense.core.errors import InvalidInput
 from tradesense.entrypoints.logs import configure
 from tradesense.entrypoints.worker.jobs import run
@@ -46,7 +47,7 @@ async def kills(job):
 
 def prepare(services):
     for name, handler in {"test.effect": effect, "test.fails": fails, "test.kills": kills}.items():
-        services.jobs.on(name, handler)
+        services.jobs.on(name, as_system()(handler))
 
 settings = load(dict(os.environ)).settings
 configure(settings.telemetry)

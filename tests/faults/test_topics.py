@@ -14,6 +14,7 @@ from servers import wait_until
 from tradesense.adapters.redis._client import RedisClients
 from tradesense.adapters.redis._topics import RedisTopics
 from tradesense.adapters.redis.settings import RedisSettings
+from tradesense.core.acting import as_system
 from tradesense.core.cache.cloudevents import CloudEvent, encode
 from tradesense.core.cache.consumer import Consumer
 from tradesense.core.errors import TopicsUnavailable
@@ -156,7 +157,7 @@ def _consumer(topics, handle, retry=0.3):
         topic="orders",
         group="billing",
         name="here",
-        handle=handle,
+        handle=as_system()(handle),
         telemetry=FanOut(metrics=(), traces=()),
         attempts=5,
         retry=retry,

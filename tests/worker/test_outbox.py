@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 import contracted
 from tradesense.adapters.memory.telemetry import MemoryTelemetry
+from tradesense.core.acting import as_system
 from tradesense.core.audit.models import Actor
 from tradesense.core.errors import AuditUnavailable, JobQueueUnavailable
 from tradesense.core.jobs import JobQueue, Outbox
@@ -68,6 +69,7 @@ async def test_a_queue_that_is_away_does_not_matter_to_who_enqueues(platform, mo
 
     done = []
 
+    @as_system()
     async def handle(job):
         done.append(job)
 
@@ -91,6 +93,7 @@ async def test_the_relay_is_woken_by_the_commit_and_not_by_the_roll_back(platfor
     monkeypatch.setattr("tradesense.core.jobs.relay.POLL_SECONDS", 3600)
     began, go, done = asyncio.Event(), asyncio.Event(), []
 
+    @as_system()
     async def handle(job):
         done.append(job.payload["n"])
 
@@ -146,6 +149,7 @@ async def test_the_trace_and_the_correlation_id_go_on_into_the_job(platform, mon
     cause = TraceContext("a" * 32, "b" * 16, sampled=True)
     seen = []
 
+    @as_system()
     async def handle(job):
         seen.append((CAUSE.get(), job.attempt))
         raise ZeroDivisionError

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tradesense.adapters.memory.telemetry import MemoryErrorReporter
+from tradesense.core.acting import as_system
 from tradesense.core.cache.models import Lease
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.errors import ConfigurationError, InvalidInput
@@ -81,6 +82,7 @@ async def services(clock, tmp_path):
 async def test_a_turn_is_taken_once_per_interval(services, clock):
     runs = []
 
+    @as_system()
     async def run() -> None:
         runs.append(clock.seconds)
 
@@ -95,6 +97,7 @@ async def test_a_turn_is_taken_once_per_interval(services, clock):
 async def test_a_job_that_fails_is_logged_and_tried_in_the_next_interval(services, clock):
     runs = []
 
+    @as_system()
     async def run() -> None:
         runs.append(clock.seconds)
         raise InvalidInput("broken on purpose")
@@ -114,10 +117,12 @@ async def test_a_job_that_fails_is_logged_and_tried_in_the_next_interval(service
 async def test_whatever_a_job_raises_ends_neither_its_next_turn_nor_its_neighbour(services, error):
     reporter, runs, enough = MemoryErrorReporter(), [], asyncio.Event()
 
+    @as_system()
     async def broken() -> None:
         runs.append("broken")
         raise error
 
+    @as_system()
     async def healthy() -> None:
         runs.append("healthy")
         if runs.count("healthy") >= 3 and runs.count("broken") >= 3:
@@ -142,6 +147,7 @@ async def test_whatever_a_job_raises_ends_neither_its_next_turn_nor_its_neighbou
 async def test_a_job_that_outlasts_its_interval_runs_in_one_process(services, clock):
     began, release, runs = asyncio.Event(), asyncio.Event(), []
 
+    @as_system()
     async def run() -> None:
         runs.append(clock.seconds)
         began.set()
@@ -166,6 +172,7 @@ async def test_a_job_that_outlasts_its_interval_runs_in_one_process(services, cl
 async def test_a_job_whose_lease_is_lost_is_stopped(services):
     ended = asyncio.Event()
 
+    @as_system()
     async def run() -> None:
         try:
             await asyncio.Event().wait()
@@ -185,6 +192,7 @@ async def test_a_job_does_not_run_while_leases_are_away(own_valkey, clock, tmp_p
         "TRADESENSE_REDIS__URL": own_valkey.server.url(0),
     }
 
+    @as_system()
     async def run() -> None:
         raise AssertionError("it must not run without a lease")
 
@@ -226,6 +234,7 @@ async def test_a_job_by_the_calendar_is_run_by_one_of_several_processes_when_its
 ):
     runs: list[datetime] = []
 
+    @as_system()
     async def run() -> None:
         runs.append(clock.now())
 
@@ -319,15 +328,15 @@ async def test_a_minute_that_begins_while_the_job_still_runs_is_passed_over(serv
 )
 async def test_a_cron_expression_that_means_nothing_is_refused(services, expression):
     with pytest.raises(ConfigurationError):
-        services.jobs.every(Periodic(name="test.wrong", cron=expression, run=lambda: None))
+        services.jobs.every(Periodic(name="test.wrong", cron=expression, run=as_system()(lambda: None)))
 
 
 @pytest.mark.parametrize("expression", ["* * * * *", "*/5 0-6/2 1,15 * mon-fri", "30 4 * 12 0", "0 0 31 1-6 sun,sat"])
 async def test_a_cron_expression_is_taken(services, expression):
-    services.jobs.every(Periodic(name="test.right", cron=expression, run=lambda: None))
+    services.jobs.every(Periodic(name="test.right", cron=expression, run=as_system()(lambda: None)))
 
 
 async def test_a_periodic_job_says_once_when_it_runs(services):
     for wrong in ({}, {"every": 1.0, "cron": "* * * * *"}, {"every": -1.0}):
         with pytest.raises(ConfigurationError):
-            services.jobs.every(Periodic(name="test.when", run=lambda: None, **wrong))
+            services.jobs.every(Periodic(name="test.when", run=as_system()(lambda: None), **wrong))

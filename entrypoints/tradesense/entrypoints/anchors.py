@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import STREAM, AuditHead, Verification
 from tradesense.core.audit.service import AuditTrail
@@ -68,6 +69,7 @@ class Anchors:
                 log.warning("the trail holds, but its head was not anchored: %s", error.line())
         return found
 
+    @as_system()
     async def add(self) -> int:
         """Write down where the trail ends, unless that is known; returns the row.
 

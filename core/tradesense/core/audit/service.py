@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from tradesense.core.acting import check_audited
 from tradesense.core.audit import verification
 from tradesense.core.audit.chain import AuditChain, head_of
 from tradesense.core.audit.models import (
@@ -118,7 +119,9 @@ class AuditTrail:
         """Record something that changes nothing, such as a read or a refusal.
 
         :raises AuditUnavailable: it could not be recorded; the caller must refuse as well.
+        :raises ConfigurationError: the handler that runs did not declare this action.
         """
+        check_audited(event.action)
         await self._record(event.entry(outcome))
 
     @asynccontextmanager
@@ -129,7 +132,9 @@ class AuditTrail:
         attempt is recorded before the body runs and its end after it, so that no change can happen unrecorded.
 
         :raises AuditUnavailable: the row could not be written; with ``joined`` nothing has changed.
+        :raises ConfigurationError: the handler that runs did not declare this action; nothing has changed.
         """
+        check_audited(event.action)
         if joined:
             async with self._joined(event):
                 yield event

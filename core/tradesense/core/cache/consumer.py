@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from tradesense.core.acting import Who, acting, declared
 from tradesense.core.cache.cloudevents import CloudEvent, decode
 from tradesense.core.cache.models import Delivery
 from tradesense.core.cache.ports import DeadLetters, TopicGroups
@@ -50,6 +51,7 @@ class Consumer:
         :param retry: seconds after which an event that is not acknowledged is handed out again; a handler is
             cancelled after four fifths of it, so that no two handle one event at a time.
         :param earliest: whether a new group begins with all that the topic holds.
+        :raises ConfigurationError: ``handle`` does not declare who acts in it.
         """
         self.topic = topic
         self.group = group
@@ -57,6 +59,7 @@ class Consumer:
         self._letters = letters
         self._name = name
         self._handle = handle
+        self._guard = declared(handle, f"the subscriber {group} to {topic}", who=Who.SYSTEM)
         self._telemetry = telemetry
         self._attempts = attempts
         self._retry = retry
@@ -150,7 +153,8 @@ class Consumer:
             return
         try:
             async with asyncio.timeout(self._retry * PATIENCE):
-                await self._handle(event)
+                with acting(self._guard):
+                    await self._handle(event)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():

@@ -89,7 +89,8 @@ class Events:
         letter. It may be given one event twice in any case.
 
         :param earliest: a new group begins with all that the topic holds, and not with what is published from now on.
-        :raises ConfigurationError: the adapter of the topics has no groups.
+        :raises ConfigurationError: the adapter of the topics has no groups, or ``handle`` declares no
+            :func:`~tradesense.core.acting.as_system`.
         """
         groups, letters = self.groups, self.letters
         self._consumers.append(

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import msgspec
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock, Random
 from tradesense.core.errors import TokenRefused, UserNotFound
 from tradesense.core.identity.models import ActionToken, IdentityPolicy, Purpose, User
@@ -76,6 +77,7 @@ class Actions:
             raise _refused()
         return await self._owner(await self._store.actions.take(purpose, digest(token)))
 
+    @as_system()
     async def sweep(self) -> int:
         """Remove tokens that have expired; returns how many."""
         now = self._clock.now()

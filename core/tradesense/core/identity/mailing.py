@@ -7,6 +7,7 @@ nobody can tell from the answer or its time (ASVS 6.3.8).
 
 from __future__ import annotations
 
+from tradesense.core.acting import as_system
 from tradesense.core.audit.models import WORKER
 from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.errors import UserNotFound
@@ -81,6 +82,7 @@ class Mailing:
         }
         await self._jobs.enqueue(MAIL, payload)
 
+    @as_system("identity.send-link")
     async def _welcome(self, job: Job) -> None:
         try:
             user = await self._store.users.get(str(job.payload["user_id"]))
@@ -88,6 +90,7 @@ class Mailing:
             return
         await self._to_user(Occasion.VERIFY_EMAIL, user, job)
 
+    @as_system("identity.send-link")
     async def _mail(self, job: Job) -> None:
         occasion = Occasion(job.payload["occasion"])
         if to := str(job.payload.get("to", "")):

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.audit.models import WORKER, Actor, Outcome
 from tradesense.core.audit.service import AuditTrail, Event
@@ -195,6 +196,7 @@ class Sessions:
             await self._store.user_sessions.end(user.id)
         self._recognition.forget(lambda known: known.user_id == principal.user_id)
 
+    @as_system("identity.sweep")
     async def sweep(self) -> int:
         """Remove sessions that have ended by time; returns how many. A batch and its row are one transaction."""
         now = self._clock.now()

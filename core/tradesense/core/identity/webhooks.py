@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import msgspec
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock, Ids
 from tradesense.core.audit.models import AuditEntry
 from tradesense.core.errors import ConfigurationError, InvalidInput, WebhookRefused
@@ -138,6 +139,7 @@ class Webhooks:
             payload: dict[str, object] = {"webhook": name, "id": message_id, "body": body}
             await self._jobs.enqueue(DELIVER, payload, key=f"{DELIVER}:{name}:{message_id}")
 
+    @as_system()
     async def _deliver(self, job: Job) -> None:
         """Send one message, signed anew each time; one that is not taken is sent again by the queue."""
         name, message_id = str(job.payload["webhook"]), str(job.payload["id"])

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from tradesense.core.acting import as_system
 from tradesense.core.errors import InvalidInput, JobQueueUnavailable, TradeSenseError
 from tradesense.core.jobs.models import Job
 from tradesense.core.jobs.ports import JobQueue, Outbox
@@ -73,6 +74,7 @@ class Relay:
             if moved < BATCH:
                 await self._rest()
 
+    @as_system()
     async def forget(self) -> int:
         """Forget the keys that are old enough; returns how many.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
+from tradesense.core.acting import Acting, Who, acting, declared
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.errors import ConfigurationError, UnknownJob
 from tradesense.core.jobs import cron
@@ -75,20 +76,22 @@ class Jobs:
         self._telemetry = telemetry
         self._handlers: dict[str, JobHandler] = {}
         self._periodic: dict[str, Periodic] = {}
+        self._guards: dict[str, Acting] = {}
 
     def on(self, name: str, handler: JobHandler) -> None:
         """Let ``handler`` do the jobs called ``name``.
 
-        :raises ConfigurationError: the name is taken.
+        :raises ConfigurationError: the name is taken, or the handler does not declare who acts in it.
         """
         if name in self._handlers:
             raise ConfigurationError(f"two handlers for the job {name!r}")
+        self._guards[name] = declared(handler, f"the handler of the job {name!r}", who=Who.SYSTEM)
         self._handlers[name] = handler
 
     def every(self, periodic: Periodic) -> None:
         """Add a periodic job.
 
-        :raises ConfigurationError: the name is taken, or it does not say when to run.
+        :raises ConfigurationError: the name is taken, or it does not say when to run, or who acts in it.
         """
         if periodic.name in self._periodic:
             raise ConfigurationError(f"two periodic jobs are called {periodic.name!r}")
@@ -98,12 +101,18 @@ class Jobs:
             )
         if periodic.cron:
             cron.check(periodic.cron)
+        self._guards[periodic.name] = declared(periodic.run, f"the periodic job {periodic.name!r}", who=Who.SYSTEM)
         self._periodic[periodic.name] = periodic
 
     @property
     def names(self) -> tuple[str, ...]:
         """The queued jobs that have a handler."""
         return tuple(sorted(self._handlers))
+
+    @property
+    def guards(self) -> Mapping[str, Acting]:
+        """What each queued and each periodic job declares, by its name."""
+        return self._guards
 
     @property
     def periodic(self) -> Iterable[Periodic]:
@@ -174,7 +183,8 @@ class Jobs:
         handler = self._handlers.get(job.name)
         if handler is None:
             raise UnknownJob(f"no handler for the job {job.name!r}", mend="run a worker of the release that queued it")
-        await handler(job)
+        with acting(self._guards[job.name]):
+            await handler(job)
 
     def _span(self, job: Job, trace: TraceContext, parent: TraceContext | None) -> AbstractContextManager[object]:
         if not trace.sampled:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import VALUE_HMAC, WORKER, Actor
 from tradesense.core.audit.service import AuditTrail, Event
@@ -81,6 +82,7 @@ class Rotation:
         """What is rotated."""
         return tuple(self._policies.values())
 
+    @as_system("secrets.rotate")
     async def run(self) -> int:
         """Rotate all that is due, and say what is overdue; returns how many were rotated.
 

@@ -10,6 +10,7 @@ import click
 
 from tradesense.entrypoints.cli import failures
 from tradesense.entrypoints.cli.commands import COMMANDS, overview
+from tradesense.entrypoints.cli.guards import inventory
 from tradesense.entrypoints.cli.output import flush, is_lost
 
 
@@ -22,12 +23,16 @@ class Root(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
+        """The command, imported now.
+
+        :raises ConfigurationError: it, or one below it, does not declare who acts in it.
+        """
         del ctx
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+        inventory(command, cmd_name)
         return command
 
     def resolve_command(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradesense.core.acting import as_operator
 from tradesense.entrypoints.cli.failures import FAILED
 from tradesense.entrypoints.cli.output import output_option, safe, show_one, show_rows
 from tradesense.entrypoints.cli.session import work
@@ -27,6 +28,7 @@ def audit() -> None:
 @click.option("--actor", "actor_id", default="", help="Who did it.")
 @click.option("--subject", default="", help="What it was done to.")
 @output_option
+@as_operator("audit:read")
 def tail(lines: int, action: str, actor_id: str, subject: str, output: str) -> None:
     """Print the last records, the newest at the end."""
     from tradesense.core.audit.models import AuditQuery  # noqa: PLC0415  # heavy: `--help` need not pay for it
@@ -73,6 +75,7 @@ def tail(lines: int, action: str, actor_id: str, subject: str, output: str) -> N
 )
 @output_option
 @click.pass_context
+@as_operator("audit:read")
 def verify(ctx: click.Context, anchors: tuple[Path, ...], output: str) -> None:
     """Check every link of the trail's hash chain, and its anchors; exit 1 if one does not hold."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tradesense.core.acting import at_machine
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_rows
 from tradesense.entrypoints.cli.session import loaded
 
@@ -21,6 +22,7 @@ COLUMNS = ["adapter", "operation", "per second", "median us", "p99 us"]
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the load whose hit rate the report shows.")
 @output_option
+@at_machine()
 def bench(room: str, adapters: str, report: Path | None, seed: int, output: str) -> None:
     """Time the adapters of a room side by side.
 

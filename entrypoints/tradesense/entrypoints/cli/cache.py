@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tradesense.core.acting import as_operator
 from tradesense.core.errors import CacheUnavailable
 from tradesense.entrypoints.cli.output import output_option, show_one
-from tradesense.entrypoints.cli.session import work
+from tradesense.entrypoints.cli.session import operator, work
 
 if TYPE_CHECKING:
     from tradesense.entrypoints.services import Services
@@ -21,6 +22,7 @@ def cache() -> None:
 
 @cache.command()
 @output_option
+@as_operator("cache:read")
 def stats(output: str) -> None:
     """Tell who keeps the cache and whether it answers.
 
@@ -46,13 +48,19 @@ def stats(output: str) -> None:
 @click.option("--key", "keys", multiple=True, help="A whole key, NAME:KEY; may be given several times.")
 @click.option("--tag", "tags", multiple=True, help="Everything that has this tag; may be given several times.")
 @output_option
+@as_operator("cache:write", "cache.invalidate")
 def invalidate(keys: tuple[str, ...], tags: tuple[str, ...], output: str) -> None:
     """Let keys, and everything that has one of the tags, be served no more by any process."""
+    from tradesense.core.audit.service import Event  # noqa: PLC0415  # heavy: `--help` need not pay for it
+
     if not (keys or tags):
         raise click.UsageError("name at least one --key or --tag")
 
     async def remove(services: Services) -> int:
-        removed = await services.cache.invalidate(keys, tags=tags)
+        event = Event("cache.invalidate", f"{len(keys)} keys, {len(tags)} tags", operator())
+        async with services.trail.change(event, joined=False):
+            removed = await services.cache.invalidate(keys, tags=tags)
+            event.detail["removed"] = "later" if removed is None else str(removed)
         if removed is None:
             # This process ends now, and with it the memory of what is still to be told.
             raise CacheUnavailable("the shared cache was not told", origin="cache.provider", mend="try again")

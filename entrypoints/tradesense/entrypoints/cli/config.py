@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from tradesense.core.acting import as_operator, at_machine
 from tradesense.core.errors import InvalidSetting, SettingNotFound, SettingsInvalid
 from tradesense.entrypoints.cli.failures import CONFIGURATION
 from tradesense.entrypoints.cli.output import output_option, safe, show_json, show_one, show_rows
@@ -28,6 +29,7 @@ def config() -> None:
 @config.command()
 @output_option
 @click.pass_context
+@at_machine()
 def check(ctx: click.Context, output: str) -> None:
     """Tell everything that is wrong or unwise in the settings; exit 78 if one is an error."""
     try:
@@ -48,6 +50,7 @@ def check(ctx: click.Context, output: str) -> None:
 @config.command()
 @click.argument("prefix", default="")
 @output_option
+@at_machine()
 def show(prefix: str, output: str) -> None:
     """Print the settings fixed at start whose keys begin with PREFIX, with their origins. Secrets are masked."""
     rows = [
@@ -59,6 +62,7 @@ def show(prefix: str, output: str) -> None:
 @config.command()
 @click.argument("key")
 @output_option
+@at_machine()
 def explain(key: str, output: str) -> None:
     """Tell all about one setting fixed at start: where its value is from, what may stand there, what it is for."""
     described = {one.key: one for one in _described()}
@@ -79,6 +83,7 @@ def explain(key: str, output: str) -> None:
     "--expected", type=click.IntRange(min=0), help="Write only if this revision is current; 0: only if none is."
 )
 @output_option
+@as_operator("config:write", "config.put")
 def set_(key: str, value: str, *, public: bool | None, expected: int | None, output: str) -> None:
     """Change the setting KEY while the platform runs. VALUE is JSON, or else a text.
 
@@ -96,6 +101,7 @@ def set_(key: str, value: str, *, public: bool | None, expected: int | None, out
 @config.command()
 @click.argument("key")
 @output_option
+@as_operator("config:read")
 def history(key: str, output: str) -> None:
     """List the revisions of the setting KEY, oldest first."""
 
@@ -110,6 +116,7 @@ def history(key: str, output: str) -> None:
 @click.argument("key")
 @click.argument("revision", type=click.IntRange(min=1))
 @output_option
+@as_operator("config:write", "config.put")
 def rollback(key: str, revision: int, output: str) -> None:
     """Write the value that the setting KEY had at REVISION as a new revision."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradesense.core.acting import at_machine
 from tradesense.entrypoints.cli.output import output_option, say, show_one, show_rows
 from tradesense.entrypoints.cli.session import loaded
 
@@ -21,6 +22,7 @@ def db() -> None:
 
 @db.command()
 @output_option
+@at_machine()
 def upgrade(output: str) -> None:
     """Bring the schema to this release."""
     revisions = upgraded(loaded())
@@ -32,6 +34,7 @@ def upgrade(output: str) -> None:
 
 @db.command()
 @output_option
+@at_machine()
 def current(output: str) -> None:
     """Print the schema's revision, and the one that this release needs."""
     from tradesense.entrypoints.database import current_database  # noqa: PLC0415  # heavy: `--help` need not pay for it

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 import msgspec
 
+from tradesense.core.acting import as_operator
 from tradesense.core.flags.flagd import document
 from tradesense.core.flags.models import Flag
 from tradesense.entrypoints.cli.definitions import read_definition, show_history
@@ -29,6 +30,7 @@ def flags() -> None:
 @flags.command("list")
 @click.option("--stale", is_flag=True, help="Those alone that are past their `expires` and not archived.")
 @output_option
+@as_operator("flags:read")
 def list_(output: str, *, stale: bool) -> None:
     """List all flags. A flag is stale that should be gone by now."""
 
@@ -58,6 +60,7 @@ def list_(output: str, *, stale: bool) -> None:
 @flags.command()
 @click.argument("key")
 @output_option
+@as_operator("flags:read")
 def get(key: str, output: str) -> None:
     """Print the definition of the flag KEY as JSON, fit for `flags set`.
 
@@ -78,6 +81,7 @@ def get(key: str, output: str) -> None:
     "--expected", type=click.IntRange(min=0), help="Write only if this revision is current; 0: only if none is."
 )
 @output_option
+@as_operator("flags:write", "flags.put")
 def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
     """Write the flag KEY from the JSON definition in FILE; - reads standard input."""
     flag = read_definition(Flag, key, file.read())
@@ -92,6 +96,7 @@ def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
 @flags.command()
 @click.argument("key")
 @click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
+@as_operator("flags:write", "flags.delete")
 def delete(key: str, expected: int | None) -> None:
     """Remove the flag KEY. Its history stays."""
 
@@ -105,6 +110,7 @@ def delete(key: str, expected: int | None) -> None:
 @flags.command()
 @click.argument("key")
 @output_option
+@as_operator("flags:read")
 def history(key: str, output: str) -> None:
     """List the revisions of the flag KEY, oldest first: who, when, and the digest of what was written."""
 
@@ -119,6 +125,7 @@ def history(key: str, output: str) -> None:
 @click.argument("revision", type=click.IntRange(min=1))
 @click.option("--expected", type=click.IntRange(min=0), help="Write only if this revision is current.")
 @output_option
+@as_operator("flags:write", "flags.rollback")
 def rollback(key: str, revision: int, expected: int | None, output: str) -> None:
     """Write the definition that the flag KEY had at REVISION as a new revision."""
 
@@ -134,6 +141,7 @@ def rollback(key: str, revision: int, expected: int | None, output: str) -> None
 @click.option("--context", default="{}", metavar="JSON", help='Whom it is evaluated for, as in {"targetingKey": "u1"}.')
 @output_option
 @click.pass_context
+@as_operator("flags:evaluate")
 def eval_(ctx: click.Context, key: str, context: str, output: str) -> None:
     """Evaluate the flag KEY; exit 1 if there is no value."""
     known = _context(context)
@@ -160,6 +168,7 @@ def eval_(ctx: click.Context, key: str, context: str, output: str) -> None:
 @click.argument("key")
 @click.option("--context", default="{}", metavar="JSON", help='Whom it is evaluated for, as in {"targetingKey": "u1"}.')
 @output_option
+@as_operator("flags:read")
 def explain(key: str, context: str, output: str) -> None:
     """Say why the flag KEY serves what it serves: which rule, which bucket, why not the others."""
     known = _context(context)
@@ -188,6 +197,7 @@ def explain(key: str, context: str, output: str) -> None:
 @click.option("--format", "form", type=click.Choice(["flagd"]), default="flagd", help="What FILE is written in.")
 @click.option("--generation", type=click.Choice(["1", "2"]), default="2", help="Of the bucketing of `fractional`.")
 @output_option
+@as_operator("flags:write", "flags.put")
 def import_(file: BinaryIO, form: str, generation: str, output: str) -> None:  # noqa: ARG001  # there is one format
     """Write all flags of FILE, a JSON document of flagd; none, where one cannot be evaluated."""
     found = document.read(file.read(), generation=1 if generation == "1" else 2)
@@ -208,6 +218,7 @@ def import_(file: BinaryIO, form: str, generation: str, output: str) -> None:  #
     help="What is written; flagd if left out.",
 )
 @output_option
+@as_operator("flags:read")
 def export(form: str, output: str) -> None:  # noqa: ARG001  # a document is JSON either way
     """Print all flags as one JSON document: flagd's, or a list of definitions fit for `flags set`."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from tradesense.core.acting import as_operator, at_machine
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.cli.database import upgraded
 from tradesense.entrypoints.cli.output import output_option, say, show_one, show_rows
@@ -35,6 +36,7 @@ password_option = click.option(
 @click.option("--email", required=True, help="The administrator's address.")
 @password_option
 @output_option
+@at_machine("identity.create")
 def init(email: str, *, piped: bool, output: str) -> None:
     """Migrate the database and make the first administrator.
 
@@ -69,6 +71,7 @@ def users() -> None:
 @click.option("--role", "roles", multiple=True, default=["user"], show_default=True, help="May be given several times.")
 @password_option
 @output_option
+@as_operator("users:write", "identity.create")
 def create(email: str, roles: tuple[str, ...], *, piped: bool, output: str) -> None:
     """Make an account.
 
@@ -86,6 +89,7 @@ def create(email: str, roles: tuple[str, ...], *, piped: bool, output: str) -> N
 @users.command("list")
 @click.option("--role", default="", help="Only accounts with this role.")
 @output_option
+@as_operator("users:read")
 def list_(role: str, output: str) -> None:
     """List accounts."""
 
@@ -108,6 +112,7 @@ def list_(role: str, output: str) -> None:
 @users.command()
 @click.argument("email")
 @output_option
+@as_operator("users:read")
 def show(email: str, output: str) -> None:
     """Print one account."""
 
@@ -130,6 +135,7 @@ def show(email: str, output: str) -> None:
 
 @users.command()
 @click.argument("email")
+@as_operator("users:write", "identity.enable")
 def enable(email: str) -> None:
     """Let a disabled account log in again."""
 
@@ -142,6 +148,7 @@ def enable(email: str) -> None:
 
 @users.command("import")
 @click.argument("file", type=click.File("rb"))
+@as_operator("users:write", "identity.adopt")
 def import_(file: BinaryIO) -> None:
     """Take over accounts of another system: a JSON object a line, with email, password_hash and verified.
 
@@ -172,6 +179,7 @@ def import_(file: BinaryIO) -> None:
 
 @users.command()
 @click.argument("email")
+@as_operator("users:export")
 def export(email: str) -> None:
     """Print all that is kept about the owner of an account, as JSON."""
 
@@ -186,6 +194,7 @@ def export(email: str) -> None:
 @users.command()
 @click.argument("email")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_operator("users:write", "identity.remove")
 def delete(email: str, *, yes: bool) -> None:
     """Delete an account with all that belongs to it. It cannot be undone."""
     if not yes:
@@ -201,6 +210,7 @@ def delete(email: str, *, yes: bool) -> None:
 
 @users.command()
 @click.argument("email")
+@as_operator("users:write", "identity.disable")
 def disable(email: str) -> None:
     """Disable an account and end its sessions."""
 
@@ -215,6 +225,7 @@ def disable(email: str) -> None:
 @click.argument("email")
 @click.option("--set", "wanted", multiple=True, metavar="ROLE", help="A role in place of its own; can be given again.")
 @output_option
+@as_operator("users:write", "identity.roles")
 def roles_(email: str, wanted: tuple[str, ...], output: str) -> None:
     """Print an account's roles, or replace them, which ends its sessions."""
 
@@ -230,6 +241,7 @@ def roles_(email: str, wanted: tuple[str, ...], output: str) -> None:
 @click.argument("email")
 @click.argument("permission")
 @output_option
+@as_operator("users:read")
 def explain(email: str, permission: str, output: str) -> None:
     """Tell whether an account's roles permit something, and why; exit 1 if not."""
 
@@ -245,6 +257,7 @@ def explain(email: str, permission: str, output: str) -> None:
 @users.command()
 @click.argument("email")
 @output_option
+@as_operator("users:read")
 def sessions(email: str, output: str) -> None:
     """List where an account is logged in."""
     from tradesense.core.identity.devices import device_of  # noqa: PLC0415  # `--help` need not pay for it
@@ -269,6 +282,7 @@ def sessions(email: str, output: str) -> None:
 
 @users.command()
 @click.argument("email")
+@as_operator("users:write", "identity.sessions-end")
 def logout(email: str) -> None:
     """End every session of an account."""
 

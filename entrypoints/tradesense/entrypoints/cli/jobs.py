@@ -6,10 +6,12 @@ import asyncio
 
 import click
 
+from tradesense.core.acting import at_machine
 from tradesense.entrypoints.cli.session import loaded
 
 
 @click.command()
+@at_machine()
 def worker() -> None:
     """Do queued and periodic jobs until stopped.
 

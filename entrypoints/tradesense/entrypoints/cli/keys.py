@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradesense.core.acting import at_machine
 from tradesense.entrypoints.cli.output import output_option, say, show_one, show_rows
 from tradesense.entrypoints.cli.session import operator, work
 
@@ -21,6 +22,7 @@ def keys() -> None:
 
 @keys.command()
 @output_option
+@at_machine()
 def status(output: str) -> None:
     """List the keys, and how many envelopes each seals."""
 
@@ -42,6 +44,7 @@ def status(output: str) -> None:
 
 @keys.command()
 @output_option
+@at_machine("keys.rotate")
 def rotate(output: str) -> None:
     """Make a new key that seals what is written from now on."""
 
@@ -53,6 +56,7 @@ def rotate(output: str) -> None:
 
 @keys.command()
 @output_option
+@at_machine("keys.rewrap")
 def rewrap(output: str) -> None:
     """Seal everything anew that is not under the current key.
 
@@ -67,6 +71,7 @@ def rewrap(output: str) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
+@at_machine("keys.retire")
 def retire(key_id: str) -> None:
     """Let the key ID unwrap no more, once it seals nothing."""
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from tradesense.core.acting import as_operator
+from tradesense.entrypoints.cli.guards import within_guard
 from tradesense.entrypoints.cli.output import output_option, say, show_rows
 from tradesense.entrypoints.cli.session import loaded, operator
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace values of the target that are different.")
 @output_option
+@as_operator("secrets:write", "secrets.get", "secrets.put")
 def migrate(*, source: str, target: str, prefix: str, dry_run: bool, overwrite: bool, output: str) -> None:
     """Copy the current values from one provider to another, and see that they arrived.
 
@@ -41,6 +44,7 @@ def migrate(*, source: str, target: str, prefix: str, dry_run: bool, overwrite: 
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace values of the target that are different.")
 @output_option
+@as_operator("secrets:write", "secrets.get", "secrets.put")
 def import_fernet(
     file: str,
     target: str,
@@ -73,9 +77,10 @@ def import_fernet(
 def _move(found: Loaded, source: str, target: str, *, prefix: str, dry_run: bool, overwrite: bool, output: str) -> None:
     from tradesense.entrypoints.migration import LEFT, migrated  # noqa: PLC0415  # heavy: `--help` need not pay for it
 
-    rows, losses = migrated(
-        found, source, target, actor=operator(), prefix=prefix, dry_run=dry_run, overwrite=overwrite
-    )
+    with within_guard():
+        rows, losses = migrated(
+            found, source, target, actor=operator(), prefix=prefix, dry_run=dry_run, overwrite=overwrite
+        )
     show_rows(
         [{"path": one.path, "step": one.step.value, "reason": one.reason} for one in rows],
         ["path", "step", "reason"],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tradesense.core.acting import as_operator, at_machine
 from tradesense.core.errors import NotFound, SettingsInvalid
 from tradesense.entrypoints.cli.failures import FAILED
 from tradesense.entrypoints.cli.output import output_option, say, show_rows
@@ -25,6 +26,7 @@ def plugins() -> None:
 
 @plugins.command("list")
 @output_option
+@as_operator("plugins:read")
 def list_(output: str) -> None:
     """List the plugins that were found: what each offers, and which settings chose it."""
     found, winners = _installed()
@@ -45,6 +47,7 @@ def list_(output: str) -> None:
 @plugins.command()
 @click.argument("name")
 @output_option
+@as_operator("plugins:read")
 def show(name: str, output: str) -> None:
     """Show the adapters that the plugin NAME offers."""
     from tradesense.settings.sections import missing  # noqa: PLC0415  # heavy: `--help` need not pay for it
@@ -73,6 +76,7 @@ def show(name: str, output: str) -> None:
 @click.argument("name")
 @output_option
 @click.pass_context
+@at_machine()
 def check(ctx: click.Context, name: str, output: str) -> None:
     """Load the plugin NAME and build each of its adapters, without opening any; exit 1 if one is not as it says."""
     from tradesense.entrypoints.cli.proving import prove  # noqa: PLC0415  # heavy, as above
@@ -92,6 +96,7 @@ def check(ctx: click.Context, name: str, output: str) -> None:
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=".", help="Where its folder is made.")
 @output_option
+@at_machine()
 def new(room: str, name: str, into: Path, output: str) -> None:
     """Write a distribution with a provider NAME for ROOM, whose contract suite passes as written."""
     from tradesense.plugins.scaffold import write  # noqa: PLC0415  # heavy, as above

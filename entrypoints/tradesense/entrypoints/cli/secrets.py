@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradesense.core.acting import as_operator, at_machine
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.cli.moving import import_fernet, migrate
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
@@ -33,6 +34,7 @@ secrets.add_command(import_fernet)
 @click.argument("path")
 @click.option("--version", type=click.IntRange(min=1), help="An earlier version, where the provider keeps them.")
 @output_option
+@as_operator("secrets:read", "secrets.get")
 def get(path: str, version: int | None, output: str) -> None:
     """Print the value of the secret at PATH, byte by byte.
 
@@ -60,6 +62,7 @@ def get(path: str, version: int | None, output: str) -> None:
 @click.option("--exact", is_flag=True, help="With --stdin: keep the line end that closes the input.")
 @click.option("--cas", type=click.IntRange(min=0), help="Write only if this version is current; 0: only if none is.")
 @output_option
+@as_operator("secrets:write", "secrets.put")
 def put(path: str, *, piped: bool, exact: bool, cas: int | None, output: str) -> None:
     """Write a new version of the secret at PATH."""
     value = _piped(exact=exact) if piped else _asked()
@@ -76,6 +79,7 @@ def put(path: str, *, piped: bool, exact: bool, cas: int | None, output: str) ->
 @click.argument("prefix", default="")
 @click.option("--folder", is_flag=True, help="Only what stands directly in the folder PREFIX, which ends with a slash.")
 @output_option
+@as_operator("secrets:read")
 def list_(prefix: str, *, folder: bool, output: str) -> None:
     """List the paths of secrets that begin with PREFIX."""
 
@@ -93,6 +97,7 @@ _versions = click.option(
 @secrets.command()
 @click.argument("path")
 @_versions
+@as_operator("secrets:delete", "secrets.delete")
 def delete(path: str, versions: tuple[int, ...]) -> None:
     """Delete the secret at PATH, or versions of it."""
 
@@ -106,6 +111,7 @@ def delete(path: str, versions: tuple[int, ...]) -> None:
 @secrets.command()
 @click.argument("path")
 @_versions
+@as_operator("secrets:write", "secrets.undelete")
 def undelete(path: str, versions: tuple[int, ...]) -> None:
     """Bring back what was deleted of PATH, where the provider keeps it."""
 
@@ -120,6 +126,7 @@ def undelete(path: str, versions: tuple[int, ...]) -> None:
 @click.argument("path")
 @_versions
 @click.confirmation_option("--yes", prompt="This cannot be undone. Go on?", help="Do not ask.")
+@as_operator("secrets:delete", "secrets.destroy")
 def destroy(path: str, versions: tuple[int, ...]) -> None:
     """Remove the secret at PATH, or versions of it, for good."""
 
@@ -134,6 +141,7 @@ def destroy(path: str, versions: tuple[int, ...]) -> None:
 @click.argument("path")
 @click.argument("version", type=click.IntRange(min=1))
 @output_option
+@as_operator("secrets:write", "secrets.rollback")
 def rollback(path: str, version: int, output: str) -> None:
     """Write the value that VERSION of PATH has as a new version."""
 
@@ -147,6 +155,7 @@ def rollback(path: str, version: int, output: str) -> None:
 @secrets.command()
 @click.argument("path")
 @output_option
+@as_operator("secrets:read")
 def versions(path: str, output: str) -> None:
     """List the versions of the secret at PATH, where the provider keeps them."""
 
@@ -169,6 +178,7 @@ def versions(path: str, output: str) -> None:
 
 @secrets.command()
 @output_option
+@at_machine()
 def providers(output: str) -> None:
     """List the secrets providers that plugins offer, and what each can do."""
     from tradesense.core.secrets.ports import SecretStore  # noqa: PLC0415  # heavy: `--help` need not pay for it
@@ -193,6 +203,7 @@ def providers(output: str) -> None:
 @secrets.command()
 @click.argument("path")
 @output_option
+@as_operator("secrets:write", "secrets.rotate")
 def rotate(path: str, output: str) -> None:
     """Rotate the secret at PATH now, as its policy in the settings says."""
 
@@ -205,6 +216,7 @@ def rotate(path: str, output: str) -> None:
 
 @secrets.command()
 @output_option
+@as_operator("secrets:read")
 def rotations(output: str) -> None:
     """List the secrets that have a policy, and when each is due."""
 

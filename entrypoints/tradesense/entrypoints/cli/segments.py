@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from tradesense.core.acting import as_operator
 from tradesense.core.flags.models import Segment
 from tradesense.entrypoints.cli.definitions import read_definition, show_history
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
@@ -23,6 +24,7 @@ def segments() -> None:
 
 @segments.command("list")
 @output_option
+@as_operator("flags:read")
 def list_(output: str) -> None:
     """List all segments."""
 
@@ -46,6 +48,7 @@ def list_(output: str) -> None:
 @segments.command()
 @click.argument("key")
 @output_option
+@as_operator("flags:read")
 def get(key: str, output: str) -> None:
     """Print the segment KEY as JSON, fit for `segments set`.
 
@@ -66,6 +69,7 @@ def get(key: str, output: str) -> None:
     "--expected", type=click.IntRange(min=0), help="Write only if this revision is current; 0: only if none is."
 )
 @output_option
+@as_operator("flags:write", "segments.put")
 def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
     """Write the segment KEY from the JSON definition in FILE; - reads standard input."""
     segment = read_definition(Segment, key, file.read())
@@ -80,6 +84,7 @@ def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
 @segments.command()
 @click.argument("key")
 @click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
+@as_operator("flags:write", "segments.delete")
 def delete(key: str, expected: int | None) -> None:
     """Remove the segment KEY, which no flag and no other segment asks for. Its history stays."""
 
@@ -93,6 +98,7 @@ def delete(key: str, expected: int | None) -> None:
 @segments.command()
 @click.argument("key")
 @output_option
+@as_operator("flags:read")
 def history(key: str, output: str) -> None:
     """List the revisions of the segment KEY, oldest first: who, when, and the digest of what was written."""
 
@@ -107,6 +113,7 @@ def history(key: str, output: str) -> None:
 @click.argument("revision", type=click.IntRange(min=1))
 @click.option("--expected", type=click.IntRange(min=0), help="Write only if this revision is current.")
 @output_option
+@as_operator("flags:write", "segments.rollback")
 def rollback(key: str, revision: int, expected: int | None, output: str) -> None:
     """Write the definition that the segment KEY had at REVISION as a new revision."""
 

@@ -6,6 +6,7 @@ import gc
 
 import click
 
+from tradesense.core.acting import at_machine
 from tradesense.entrypoints.cli.session import loaded
 
 
@@ -14,6 +15,7 @@ from tradesense.entrypoints.cli.session import loaded
 @click.option("--port", type=click.IntRange(0, 65535), help="0 picks a free one.  [default: setting http.port]")
 @click.option("--processes", type=click.IntRange(min=1), help="How many answer.  [default: setting http.processes]")
 @click.pass_context
+@at_machine("identity.create")
 def serve(ctx: click.Context, host: str | None, port: int | None, processes: int | None) -> None:
     """Answer HTTP requests until stopped.
 
@@ -31,6 +33,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, processes: int
 
 @click.command()
 @click.pass_context
+@at_machine()
 def demo(ctx: click.Context) -> None:
     """Take the tour: a real server, a real client, every room once.
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from tradesense.entrypoints.cli.guards import within_guard
 from tradesense.entrypoints.cli.output import say
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def work(job: Callable[[Services], Awaitable[T]], *, keeps: str = "") -> T:
         async with open_container(found.settings, plugins=found.plugins) as services:
             return await job(services)
 
-    return asyncio.run(run())
+    with within_guard():
+        return asyncio.run(run())
 
 
 def operator() -> Actor:

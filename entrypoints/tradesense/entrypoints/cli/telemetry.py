@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradesense.core.acting import as_operator
 from tradesense.entrypoints.cli.failures import UNAVAILABLE
 from tradesense.entrypoints.cli.output import output_option, show_json, show_rows
 from tradesense.entrypoints.cli.session import work
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @output_option
 @click.pass_context
+@as_operator("telemetry:read")
 def health(ctx: click.Context, output: str) -> None:
     """Ask everything that the platform depends on how it is.
 
@@ -41,6 +43,7 @@ def health(ctx: click.Context, output: str) -> None:
 @click.command()
 @output_option
 @click.pass_context
+@as_operator("telemetry:read")
 def doctor(ctx: click.Context, output: str) -> None:
     """Look at the whole set-up: packages, plugins, settings, servers.
 

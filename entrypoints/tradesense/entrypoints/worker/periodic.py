@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pycron  # type: ignore[import-untyped]  # it ships no marker of its types
 import structlog
 
+from tradesense.core.acting import Who, acting, declared
 from tradesense.core.errors import LocksUnavailable
 from tradesense.core.finishing import finish
 from tradesense.core.jobs.service import Periodic
@@ -75,7 +76,7 @@ async def turn(services: Services, job: Periodic, *, minute: int | None = None) 
             lease = await services.locks.acquire(f"periodic:{job.name}", job.every)
             if lease is None:
                 return
-            result = await held(services.locks, lease, job.run())
+            result = await held(services.locks, lease, _guarded(job))
         else:
             # One name for each minute of an hour, so that a provider which keeps names for ever keeps sixty.
             if await services.locks.acquire(f"periodic:{job.name}:{minute}", MINUTE_LEASE) is None:
@@ -85,7 +86,7 @@ async def turn(services: Services, job: Periodic, *, minute: int | None = None) 
                 log.warning("periodic job", **fields, outcome="passed over", detail="it is still running")
                 return
             try:
-                result = await held(services.locks, lease, job.run())
+                result = await held(services.locks, lease, _guarded(job))
             finally:
                 with suppress(LocksUnavailable):
                     await finish(services.locks.release(lease))
@@ -101,3 +102,9 @@ async def turn(services: Services, job: Periodic, *, minute: int | None = None) 
     else:
         seconds = time.perf_counter() - began
         log.info("periodic job", **fields, outcome="succeeded", duration_ms=round(seconds * 1000, 3), result=result)
+
+
+async def _guarded(job: Periodic) -> object:
+    """Run the job, which leaves on the audit trail what it declared and nothing else."""
+    with acting(declared(job.run, f"the periodic job {job.name!r}", who=Who.SYSTEM)):
+        return await job.run()
