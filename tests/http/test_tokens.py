@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
-from talking import PASSWORD, Person, Talker
+from talking import PASSWORD
 
 INTROSPECT, REVOKE = "/api/v1/auth/token/introspect", "/api/v1/auth/token/revoke"
 REFRESH = "/api/v1/auth/token/refresh"
@@ -95,23 +93,6 @@ def test_an_api_key_is_shown_once_scoped_and_removed(person, anyone):
     )
 
 
-def test_R48_a_foreign_and_an_absent_key_or_session_answer_the_same_404(person, server):
-    made = make_key(person)
-    session = person.get("/api/v1/auth/session").json()["session"]["id"]
-    with Person(server.url, f"p-{secrets.token_hex(6)}@example.org") as other:
-        other.sign_up()
-        other.log_in()
-        for path, foreign in (("api-keys", made["id"]), ("auth/sessions", session)):
-            answers = [other.send_proved("DELETE", f"/api/v1/{path}/{one}") for one in (foreign, "absent")]
-            told = [
-                {k: v for k, v in answer.json().items() if k not in {"instance", "correlation_id"}}
-                for answer in answers
-            ]
-            assert [answer.status_code for answer in answers] == [404, 404]
-            assert told[0] == told[1]
-    assert person.get("/api/v1/auth/session").status_code == 200
-
-
 @pytest.mark.parametrize(
     ("scopes", "status"), [(["*:*"], 403), (["secrets:read"], 403), (["nonsense"], 400), ([], 400), (["a:b"] * 51, 400)]
 )
@@ -125,54 +106,6 @@ def test_two_proofs_of_who_is_asking_are_one_too_many(person, anyone):
     pair = by_token(anyone, person)
     answer = anyone.get("/api/v1/auth/session", headers={**bearer(pair["access_token"]), "X-API-Key": key})
     assert answer.status_code == 401
-
-
-def test_R18_no_kind_of_token_stands_in_for_another(person, server):
-    """Every kind in every place: only its own takes it."""
-    with Talker(server.url) as client, Person(server.url, person.email) as visitor:
-        visitor.visit()
-        pair = by_token(client, person)
-        kinds = {
-            "session": person.cookies.get("session"),
-            "access": pair["access_token"],
-            "refresh": pair["refresh_token"],
-            "key": make_key(person, "identity:self")["key"],
-            "csrf": person.csrf,
-            "visit": visitor.cookies.get("visit"),
-        }
-        assert all(kinds.values())
-
-        def as_cookie(token):
-            return client.get("/api/v1/auth/sessions", headers={"Cookie": f"session={token}"}).status_code == 200
-
-        def as_bearer(token):
-            return client.get("/api/v1/auth/sessions", headers=bearer(token)).status_code == 200
-
-        def as_key(token):
-            return client.get("/api/v1/auth/sessions", headers={"X-API-Key": token}).status_code == 200
-
-        def as_refresh(token):
-            return client.post(REFRESH, json={"refresh_token": token}).status_code == 200
-
-        def as_csrf(token):
-            headers = {"Origin": server.url, "X-CSRF-Token": token}
-            answer = person.put("/api/v1/settings/x", json={"value": 1}, headers=headers)
-            return not answer.json()["type"].endswith("csrf-refused")
-
-        def as_visit(token):
-            headers = {"Cookie": f"visit={token}"}
-            return "set-cookie" not in client.get("/api/v1/auth/csrf", headers=headers).headers
-
-        places = {
-            "session": (as_cookie, {"session"}),
-            "bearer": (as_bearer, {"access", "key"}),
-            "key": (as_key, {"key"}),
-            "csrf": (as_csrf, {"csrf"}),
-            "visit": (as_visit, {"visit"}),
-            "refresh": (as_refresh, {"refresh"}),
-        }
-        for place, (taken, right) in places.items():
-            assert {kind for kind, token in kinds.items() if taken(token)} == right, place
 
 
 def test_R21_no_token_is_in_the_log(person, server, anyone):

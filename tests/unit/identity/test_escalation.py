@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
@@ -48,7 +48,7 @@ DEFINITIONS = st.builds(
     deny=LISTS,
     step_up=LISTS,
     mfa=LISTS,
-    inherits=st.lists(st.sampled_from([*NAMES, "user"]), max_size=2, unique=True).map(tuple),
+    inherits=st.lists(st.sampled_from([*NAMES, "user", "admin"]), max_size=2, unique=True).map(tuple),
 )
 BOTH = st.lists(st.booleans(), min_size=3, max_size=3)
 ASSIGNMENTS = st.lists(st.sampled_from([*NAMES, "user", "admin"]), min_size=1, max_size=3, unique=True)
@@ -56,6 +56,8 @@ ASSIGNMENTS = st.lists(st.sampled_from([*NAMES, "user", "admin"]), min_size=1, m
 
 class Escalation(RuleBasedStateMachine):
     """The store and the service are the real ones; who calls is one of the people, with what they hold then."""
+
+    service = Roles
 
     def __init__(self):
         super().__init__()
@@ -71,7 +73,7 @@ class Escalation(RuleBasedStateMachine):
         for part in self.parts:
             self.run(part.__aenter__())
         trail = AuditTrail(log=log, chain=chain, transactions=transactions)
-        self.roles = Roles(store=self.store, trail=trail, clock=clock, joined=True)
+        self.roles = self.service(store=self.store, trail=trail, clock=clock, joined=True)
         self.ids = {name: str(uuid.uuid4()) for name in PEOPLE}
         self.held = set()
 
@@ -177,6 +179,66 @@ def test_R49_no_sequence_of_delegated_calls_yields_a_permission_that_was_not_hel
             max_examples=60, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
+
+
+class DefinesUnchecked(Roles):
+    async def put(self, role, **more):
+        return await super().put(role, **{**more, "by": None})
+
+
+class AssignsUnchecked(Roles):
+    async def assign(self, user_id, names, **more):
+        return await super().assign(user_id, names, **{**more, "by": None})
+
+
+class CreatesUnchecked(Roles):
+    async def check_grant(self, *_):
+        """Let everyone make accounts with any role."""
+
+
+def without_what_was_before(names, known, **more):
+    check_grant(names, known, **{**more, "before": ()})
+
+
+def without_what_is_inherited(names, known, **more):
+    check_grant(names, {name: replace(role, inherits=()) for name, role in known.items()}, **more)
+
+
+QUICK = {
+    "defining": (DefinesUnchecked, "", None),
+    "assigning": (AssignsUnchecked, "", None),
+    "creating": (CreatesUnchecked, "", None),
+    "conditions": (Roles, "rules.Rules._less_bound", lambda *_: None),
+}
+SLOW = {
+    "what is lifted": (Roles, "roles.check_grant", without_what_was_before),
+    "what is inherited": (Roles, "roles.check_grant", without_what_is_inherited),
+}
+"""Found after some hundred examples."""
+FIRST_FAILURE = settings(
+    max_examples=1_000,
+    stateful_step_count=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    verbosity=Verbosity.quiet,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@pytest.mark.soak
+def test_R49_the_machine_finds_each_check_that_is_taken_away(soaking, monkeypatch):
+    for what, (service, name, weaker) in {**QUICK, **(SLOW if soaking else {})}.items():
+        weakened = type("Weakened", (Escalation,), {"service": service})
+        with monkeypatch.context() as weakening:
+            if name:
+                weakening.setattr(f"tradesense.core.identity.{name}", weaker)
+            try:
+                run_state_machine_as_test(weakened, settings=FIRST_FAILURE)
+            except AssertionError:
+                continue
+        pytest.fail(f"nothing was found without the check of {what}")
 
 
 def by_of(*roles):

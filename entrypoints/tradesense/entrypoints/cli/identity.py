@@ -282,14 +282,20 @@ def sessions(email: str, output: str) -> None:
 
 @users.command()
 @click.argument("email")
-@as_operator("users:write", "identity.sessions-end")
-def logout(email: str) -> None:
-    """End every session of an account."""
+@click.option("--session", "session_id", metavar="ID", help="This one alone, as `users sessions` names it.")
+@as_operator("users:write", "identity.sessions-end", "identity.session-end")
+def logout(email: str, session_id: str | None) -> None:
+    """End every session of an account, or one."""
 
     async def end(services: Services) -> int:
-        return await services.devices.end_all((await services.accounts.named(email)).id, actor=operator())
+        user = await services.accounts.named(email)
+        if session_id is None:
+            return await services.devices.end_all(user.id, actor=operator())
+        await services.devices.end(user.id, session_id, actor=operator())
+        return 1
 
-    say(f"{work(end)} sessions are ended")
+    ended = work(end)
+    say(f"{ended} {'session is' if ended == 1 else 'sessions are'} ended")
 
 
 def _password(*, piped: bool) -> tuple[Secret, dict[str, str]]:

@@ -121,6 +121,15 @@ async def end_sessions_of(user_id: FromPath[str]) -> Ended:
     return Ended(ended=ended)
 
 
+@delete(
+    "/api/v1/users/{user_id:str}/sessions/{session_id:str}", opt=guard("users:write"), status_code=204, tags=["users"]
+)
+async def end_session_of(user_id: FromPath[str], session_id: FromPath[str]) -> None:
+    """End one session of a user."""
+    here = current()
+    await here.services.devices.end(user_id, session_id, actor=here.actor, correlation_id=here.correlation_id)
+
+
 async def _page(user_id: str, cursor: str | None, limit: int, here: str = "") -> SessionEntries:
     page = await current().services.devices.list(user_id, cursor=cursor, limit=limit)
     return SessionEntries(items=tuple(_entry(session, here) for session in page.items), cursor=page.cursor)
@@ -146,4 +155,5 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     step_up,
     sessions_of,
     end_sessions_of,
+    end_session_of,
 )
