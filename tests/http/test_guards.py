@@ -33,6 +33,8 @@ PERMISSIONS = {
     "events:write-dead",
     "audit:read",
     "telemetry:read",
+    "webhooks:read",
+    "webhooks:write",
     "users:export",
     "users:read",
     "users:write",

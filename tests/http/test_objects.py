@@ -17,6 +17,7 @@ ABSENT = {
     "path": "no/such/secret",
     "topic": "no-such-topic",
     "group": "no-such-group",
+    "message_id": "msg_no-such",
 }
 """What no one has, for every parameter that the paths of the document have."""
 OWNED = {"/api/v1/auth/sessions/{session_id}", "/api/v1/api-keys/{key_id}"}
@@ -76,6 +77,7 @@ def test_R48_what_is_anothers_and_what_is_not_there_answer_the_same(document, pe
         "path": f"team/{word}",
         "topic": word,
         "group": word,
+        "message_id": word,
     }
     assert admin.put(f"/api/v1/settings/{word}", json={"value": 1}).status_code == 200
     assert admin.put(f"/api/v1/secrets/team/{word}", json={"value": "x"}).status_code == 200

@@ -44,6 +44,7 @@
     │   ├── RoleNotFound
     │   ├── SessionNotFound
     │   ├── ApiKeyNotFound
+    │   ├── WebhookNotFound
     │   └── UnknownJob
     ├── Conflict                      the state has moved on since the caller looked
     │   ├── SecretConflict
@@ -446,6 +447,13 @@ class ApiKeyNotFound(NotFound):
 
     code = "api-key-not-found"
     title = "There is no such API key"
+
+
+class WebhookNotFound(NotFound):
+    """No webhook has this name, or it was told of no such message lately."""
+
+    code = "webhook-not-found"
+    title = "No such webhook"
 
 
 class UnknownJob(NotFound):

@@ -32,6 +32,7 @@ from tradesense.core.identity.passwords import Passwords
 from tradesense.core.identity.recognition import Recognition
 from tradesense.core.identity.roles import Roles
 from tradesense.core.identity.sessions import Sessions
+from tradesense.core.identity.signatures import WebhookSecrets
 from tradesense.core.identity.tokens import Tokens
 from tradesense.core.identity.webhooks import Webhooks
 from tradesense.core.jobs.relay import Relay
@@ -119,7 +120,9 @@ class Platform(containers.DeclarativeContainer):
     passwords = Singleton(Passwords, hasher=hasher, breached=breached, policy=policy)
     accounts = writing(Accounts, passwords=passwords, mailing=mailing, clock=clock, ids=ids, roles=roles)
     told, sender = Singleton(members.webhooks, settings), Singleton(members.webhook_sender, adapters, settings)
-    webhooks = Singleton(Webhooks, sender=sender, jobs=jobs, clock=clock, ids=ids, webhooks=told)
+    hooked = Singleton(WebhookSecrets, secrets=secrets, provider=provider, random=random)
+    sending = parts.making(sender=sender, jobs=jobs, trail=trail, clock=clock, ids=ids)
+    webhooks = sending(Webhooks, secrets=hooked, webhooks=told)
     tokens = identity(Tokens, signer=signer, random=random)
     anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
     browsers = Singleton(members.known_browsers, adapters, settings)

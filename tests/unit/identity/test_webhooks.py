@@ -12,7 +12,7 @@ from tradesense.core.audit.models import Actor
 from tradesense.core.errors import ConfigurationError, InvalidInput
 from tradesense.core.identity.models import Client
 from tradesense.core.identity.ports import WebhookSender
-from tradesense.core.identity.webhooks import key_of, signature, verify
+from tradesense.core.identity.signatures import key_of, signature, verify
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import ManualClock
 from tradesense.entrypoints.container import open_container

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flags": ("flags:flags", "Read, write and evaluate feature flags."),
     "segments": ("segments:segments", "Read and write segments, which rules of flags speak of."),
     "users": ("identity:users", "Accounts."),
+    "webhooks": ("webhooks:webhooks", "Who is told of identity's events, and what became of it."),
     "cache": ("cache:cache", "The shared cache."),
     "plugins": ("plugins:plugins", "What is installed, what won, and a start for plugins of your own."),
     "audit": ("audit:audit", "The audit trail."),

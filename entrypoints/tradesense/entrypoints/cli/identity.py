@@ -11,13 +11,14 @@ import click
 
 from tradesense.core.acting import as_operator, at_machine
 from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.cli import devices
 from tradesense.entrypoints.cli.database import upgraded
 from tradesense.entrypoints.cli.output import output_option, say, show_one, show_rows
 from tradesense.entrypoints.cli.session import loaded, operator, pages, work
 
 if TYPE_CHECKING:
     from tradesense.core.identity.exports import Export
-    from tradesense.core.identity.models import Session, User
+    from tradesense.core.identity.models import User
     from tradesense.core.identity.rules import Decision
     from tradesense.entrypoints.services import Services
 
@@ -254,48 +255,8 @@ def explain(email: str, permission: str, output: str) -> None:
         click.get_current_context().exit(1)
 
 
-@users.command()
-@click.argument("email")
-@output_option
-@as_operator("users:read")
-def sessions(email: str, output: str) -> None:
-    """List where an account is logged in."""
-    from tradesense.core.identity.devices import device_of  # noqa: PLC0415  # `--help` need not pay for it
-
-    async def read(services: Services) -> list[Session]:
-        user = await services.accounts.named(email)
-        return [session async for session in pages(partial(services.devices.list, user.id))]
-
-    rows = [
-        {
-            "id": session.id,
-            "device": device_of(session.user_agent),
-            "address": session.address,
-            "authenticated_at": session.created_at,
-            "last_seen_at": session.last_seen_at,
-            "methods": session.methods,
-        }
-        for session in work(read)
-    ]
-    show_rows(rows, ["id", "device", "address", "authenticated_at", "last_seen_at", "methods"], output)
-
-
-@users.command()
-@click.argument("email")
-@click.option("--session", "session_id", metavar="ID", help="This one alone, as `users sessions` names it.")
-@as_operator("users:write", "identity.sessions-end", "identity.session-end")
-def logout(email: str, session_id: str | None) -> None:
-    """End every session of an account, or one."""
-
-    async def end(services: Services) -> int:
-        user = await services.accounts.named(email)
-        if session_id is None:
-            return await services.devices.end_all(user.id, actor=operator())
-        await services.devices.end(user.id, session_id, actor=operator())
-        return 1
-
-    ended = work(end)
-    say(f"{ended} {'session is' if ended == 1 else 'sessions are'} ended")
+users.add_command(devices.sessions)
+users.add_command(devices.logout)
 
 
 def _password(*, piped: bool) -> tuple[Secret, dict[str, str]]:

@@ -30,6 +30,7 @@ from tradesense.entrypoints.http import (
     telemetry,
     tokens,
     users,
+    webhooks,
 )
 from tradesense.entrypoints.http.access import AccessLog
 from tradesense.entrypoints.http.answers import JsonAnswer
@@ -114,6 +115,7 @@ def _handlers(settings: Settings) -> list[HTTPRouteHandler]:
         *account.ROUTES,
         *accounts.ROUTES,
         *users.ROUTES,
+        *webhooks.ROUTES,
         *secrets.ROUTES,
         *flags.ROUTES,
         *segments.ROUTES,
