@@ -74,7 +74,16 @@ def test_one_takes_along_all_that_is_kept(person):
     assert told["format"] == "tradesense-account/1"
     assert told["account"]["email"] == person.email
     assert {event["action"] for event in told["events"]} >= {"identity.create", "identity.login"}
-    for word in ("argon2", "password_hash", "token_hash"):
+    made = person.send_proved("POST", "/api/v1/api-keys", json={"name": "mine", "scopes": ["flags:evaluate"]}).json()
+    answer = person.get(f"{ME}/export")
+    (session,), (key,) = answer.json()["sessions"], answer.json()["api_keys"]
+    assert session["id"] == person.get(f"{AUTH}/session").json()["session"]["id"]
+    assert {name: key[name] for name in ("id", "name", "prefix", "scopes")} == {
+        name: made[name] for name in ("id", "name", "prefix", "scopes")
+    }
+    for secret in (made["key"], person.cookies.get("session")):
+        assert secret not in answer.text
+    for word in ("argon2", "password_hash", "token_hash", "key_hash"):
         assert word not in answer.text
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import io
+import ipaddress
 import json
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -18,9 +19,12 @@ import contracted
 import mailserver
 import servers
 import sqldatabases
+from hookreceiver import HOST, receiving
 from rangeserver import ranges
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.console.identity import ConsoleMessenger
+from tradesense.adapters.http.identity import HttpWebhookSender
+from tradesense.adapters.http.settings import HttpSenderSettings
 from tradesense.core.capabilities import Capability
 from tradesense.core.identity import (
     BreachedPasswords,
@@ -32,6 +36,7 @@ from tradesense.core.identity import (
     PasswordHasher,
     TokenSigner,
 )
+from tradesense.core.identity.ports import WebhookSender
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing import (
     BreachedPasswordsContract,
@@ -40,6 +45,7 @@ from tradesense.core.testing import (
     MessengerContract,
     PasswordHasherContract,
     TokenSignerContract,
+    WebhookSenderContract,
 )
 from tradesense.core.transactions import Transactions
 
@@ -84,6 +90,77 @@ class TestMemoryMessenger(Memory, MessengerContract):
     @pytest.fixture
     def sent(self):
         return lambda messenger: messenger.sent
+
+
+class TestMemoryWebhookSender(Memory, WebhookSenderContract):
+    capabilities = contracted.manifest("memory", WebhookSender).capabilities
+
+    @pytest.fixture
+    def url(self):
+        return "https://hooks.example.org/events"
+
+    @pytest.fixture
+    def posted(self):
+        return lambda sender: [(headers, body) for _, headers, body in sender.sent]
+
+    @pytest.fixture
+    def answering(self):
+        return lambda sender, status: setattr(sender, "status", status)
+
+
+class TestHttpWebhookSender(WebhookSenderContract):
+    capabilities = contracted.manifest("http", WebhookSender).capabilities
+
+    @pytest.fixture
+    async def receiver(self, tmp_path):
+        async with receiving(tmp_path) as receiver:
+            yield receiver
+
+    @pytest.fixture
+    def adapter(self, receiver):
+        # 127.0.0.2 is allowed for the receiver's sake; 127.0.0.1 stays what nobody may be sent to.
+        hosts = {HOST: receiver.address, "inside.example.org": "10.0.0.1"}
+        return lambda: _sender(receiver, lambda host: [ipaddress.ip_address(hosts[host])])
+
+    @pytest.fixture
+    def url(self, receiver):
+        return f"https://{HOST}:{receiver.port}/events"
+
+    @pytest.fixture
+    def inside(self):
+        return "https://inside.example.org/"
+
+    @pytest.fixture
+    def posted(self, receiver):
+        return lambda _: [(_headers(head), body) for head, body in receiver.seen]
+
+    @pytest.fixture
+    def answering(self, receiver):
+        def answering(_, status):
+            more = "location: https://127.0.0.1/\r\n" if status in range(300, 400) else ""
+            receiver.answers.append(f"HTTP/1.1 {status} Told\r\n{more}content-length: 0\r\n\r\n".encode())
+
+        return answering
+
+    @pytest.fixture
+    def unreachable(self, receiver):
+        def nowhere(host):
+            raise OSError(f"no address of {host}")
+
+        return lambda: _sender(receiver, nowhere)
+
+
+def _sender(receiver, find):
+    async def resolve(host, _port):
+        return find(host)
+
+    settings = HttpSenderSettings(allowed_networks=(f"{receiver.address}/32",), ca_file=receiver.ca_file)
+    return HttpWebhookSender(settings, resolve=resolve)
+
+
+def _headers(head):
+    pairs = (line.partition(": ") for line in head.decode().split("\r\n")[1:] if line)
+    return {name.lower(): value for name, _, value in pairs}
 
 
 class TestMemoryBreached(Memory, BreachedPasswordsContract):

@@ -73,7 +73,7 @@ _OFFERED: dict[str, tuple[str, ...]] = {
     "identity.hasher": ("argon2",),
     "identity.signer": ("jose",),
     "identity.messenger": ("console", "memory"),
-    "identity.breached": ("null",),
+    "identity.breached": ("null", "common"),
     "secrets.provider": ("memory", "sql", "vault", "env"),
     "secrets.key_encryption": ("local",),
     "cache.provider": ("memory", "redis"),

@@ -174,7 +174,10 @@ def test_production_refuses_processes_that_break_a_promise_together(loads, wrong
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_what_is_left_to_nobody_is_told(loads, production, environment: str):
-    levels = {p.key: p.level for p in loads({**production, "ENVIRONMENT": environment}).problems}
+    given = {**production, "ENVIRONMENT": environment}
+    levels = {p.key: p.level for p in loads(given).problems}
+    assert "identity.breached" not in levels, "the common ones are refused unless settings say otherwise"
+    levels = {p.key: p.level for p in loads({**given, "TRADESENSE_IDENTITY__BREACHED": "null"}).problems}
     assert levels["identity.breached"] == "warning"
     assert levels["telemetry.errors"] == levels["telemetry.alerts"] == "info"
 

@@ -269,6 +269,7 @@ class Kept:
 async def test_a_job_of_every_minute_that_takes_half_of_it_runs_every_minute(services, clock):
     runs, locks = [], Kept(services.locks)
 
+    @as_system()
     async def run() -> None:
         runs.append(clock.now().minute)
         for _ in range(2):
@@ -288,6 +289,7 @@ async def test_a_job_of_every_minute_that_takes_half_of_it_runs_every_minute(ser
 async def test_a_minute_that_begins_while_the_job_still_runs_is_passed_over(services, clock):
     runs, free = [], asyncio.Event()
 
+    @as_system()
     async def run() -> None:
         runs.append(clock.now().minute)
         await free.wait()

@@ -14,6 +14,7 @@ import pytest
         "wrong_tokens.py",
         "wrong_messages.py",
         "wrong_providers.py",
+        "wrong_webhooks.py",
     ],
 )
 def test_the_suites_tell_right_from_wrong(judge, name):

@@ -51,6 +51,25 @@ class TestTrims(OverArgon2):
             return await super().verify(hashed, Secret(text.strip()))
 
 
+class TestReadsNothing(OverArgon2):
+    caught_by = ("test_a_hash_of_its_own_is_readable_and_garbage_is_not",)
+
+    class Hasher(Argon2Hasher):
+        def readable(self, _):
+            return False
+
+
+class TestReadsAnything(OverArgon2):
+    caught_by = (
+        "test_a_hash_of_its_own_is_readable_and_garbage_is_not",
+        "test_a_hash_that_cannot_be_read_fits_no_password_and_is_outdated",
+    )
+
+    class Hasher(Argon2Hasher):
+        def readable(self, _):
+            return True
+
+
 class TestHasNoSalt(OverArgon2):
     caught_by = ("test_a_password_is_never_hashed_the_same_twice",)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import ssl
 
 import pytest
-import trustme
 
+from hookreceiver import receiving
 from tradesense.adapters.http.identity import HttpWebhookSender
 from tradesense.adapters.http.settings import HttpSenderSettings
 from tradesense.core.addresses import may_connect, target_of
@@ -138,26 +136,8 @@ async def test_R58_a_name_with_an_address_inside_is_refused(answer):
 
 @pytest.fixture
 async def receiver(tmp_path):
-    """A server over TLS that remembers what it is sent, and answers as it is told."""
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("hooks.example.org").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    seen, answers = [], [b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n"]
-
-    async def serve(reader, writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        seen.append((head, await reader.readexactly(length)))
-        writer.write(answers[-1])
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        server.port, server.seen, server.answers = server.sockets[0].getsockname()[1], seen, answers
-        server.ca_file = str(tmp_path / "ca.pem")
-        yield server
+    async with receiving(tmp_path) as receiver:
+        yield receiver
 
 
 def sender_to(receiver, resolve, **more):
@@ -166,7 +146,7 @@ def sender_to(receiver, resolve, **more):
 
 
 async def test_R58_the_connection_goes_to_the_address_that_was_checked(receiver):
-    resolve = resolving(["127.0.0.1"], ["10.0.0.1"])
+    resolve = resolving(["127.0.0.2"], ["10.0.0.1"])
     async with sender_to(receiver, resolve) as sender:
         url = f"https://hooks.example.org:{receiver.port}/events?a=b"
         assert await sender.send(url, {"webhook-id": "msg_1"}, b'{"a":1}') == 204
@@ -181,17 +161,17 @@ async def test_R58_the_connection_goes_to_the_address_that_was_checked(receiver)
 
 async def test_R58_no_redirect_is_followed_and_no_answer_is_read(receiver):
     receiver.answers.append(b"HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: 1000000000\r\n\r\n")
-    resolve = resolving(["127.0.0.1"])
+    resolve = resolving(["127.0.0.2"])
     async with sender_to(receiver, resolve) as sender:
         assert await sender.send(f"https://hooks.example.org:{receiver.port}/", {}, b"{}") == 302
     assert len(receiver.seen) == 1
 
 
 async def test_R58_a_host_without_the_certificate_of_its_name_is_not_sent_to(receiver):
-    async with sender_to(receiver, resolving(["127.0.0.1"])) as sender:
+    async with sender_to(receiver, resolving(["127.0.0.2"])) as sender:
         with pytest.raises(WebhookUnavailable):
             await sender.send(f"https://other.example.org:{receiver.port}/", {}, b"{}")
-    async with sender_to(receiver, resolving(["127.0.0.1"]), ca_file="") as sender:
+    async with sender_to(receiver, resolving(["127.0.0.2"]), ca_file="") as sender:
         with pytest.raises(WebhookUnavailable):
             await sender.send(f"https://hooks.example.org:{receiver.port}/", {}, b"{}")
     assert receiver.seen == []

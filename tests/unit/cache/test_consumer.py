@@ -11,6 +11,7 @@ import pytest
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory._topics import MemoryTopics
 from tradesense.adapters.system.ambient import SystemClock
+from tradesense.core.acting import as_system
 from tradesense.core.cache.cloudevents import CloudEvent, encode
 from tradesense.core.cache.consumer import AT_ONCE, Consumer
 from tradesense.core.telemetry.service import FanOut
@@ -32,7 +33,7 @@ async def consuming(topics, handle, *, retry=60.0):
         topic="orders",
         group="billing",
         name="here",
-        handle=handle,
+        handle=as_system()(handle),
         telemetry=FanOut(metrics=(), traces=()),
         attempts=3,
         retry=retry,

@@ -226,7 +226,7 @@ class Accounts:
         :raises AuditUnavailable: the trail cannot be read.
         """
         user = await self._store.users.get(user_id)
-        return await export(user, trail=self._trail, now=self._clock.now())
+        return await export(user, store=self._store, trail=self._trail, now=self._clock.now())
 
     async def _keep_one_administrator(self, user: User) -> None:
         """Go on only if somebody else can administer the platform once ``user`` cannot."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from tradesense.core.audit.models import AuditQuery, AuditRecord
 from tradesense.core.audit.service import AuditTrail
-from tradesense.core.identity.models import User
+from tradesense.core.identity.models import ApiKey, Session, User
+from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.paging import MAX_PAGE
 
-MOST_EVENTS = 10_000
+MOST_EVENTS = MOST_SESSIONS = 10_000
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ExportedAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,18 +46,47 @@ class ExportedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The network address that it came from, where the account did it."""
 
 
+class ExportedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A login that is kept. What carries it is known to its owner's device alone."""
+
+    id: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    methods: tuple[str, ...]
+    address: str
+    user_agent: str
+
+
+class ExportedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key. The key itself was shown once, and is kept by nobody."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+
+
 class Export(msgspec.Struct, frozen=True, kw_only=True):
     """The whole."""
 
     format: Literal["tradesense-account/1"] = "tradesense-account/1"
     exported_at: datetime
     account: ExportedAccount
+    sessions: tuple[ExportedSession, ...]
+    """By birth; those that have ended and were not swept yet are among them."""
+    api_keys: tuple[ExportedKey, ...]
     events: tuple[ExportedEvent, ...]
     """The newest first."""
 
 
-async def export(user: User, *, trail: AuditTrail, now: datetime) -> Export:
-    """Everything that is kept about the owner of ``user``: the account, and the newest :data:`MOST_EVENTS` events.
+async def export(user: User, *, store: IdentityStore, trail: AuditTrail, now: datetime) -> Export:
+    """Everything that is kept about the owner of ``user``: the account, sessions, API keys, the newest events.
+
+    Of sessions there are the first :data:`MOST_SESSIONS`, of events the newest :data:`MOST_EVENTS`.
 
     :raises AuditUnavailable: the trail cannot be read.
     :raises AuditChainBroken: a record was changed; what is not ours is not told.
@@ -70,7 +103,28 @@ async def export(user: User, *, trail: AuditTrail, now: datetime) -> Export:
             if cursor is None:
                 break
     events = [_event(found[seq], user) for seq in sorted(found, reverse=True)[:MOST_EVENTS]]
-    return Export(exported_at=now, account=_account(user), events=tuple(events))
+    return Export(
+        exported_at=now,
+        account=_account(user),
+        sessions=tuple([_told(one, ExportedSession) async for one in _sessions(user, store)]),
+        api_keys=tuple(_told(key, ExportedKey) for key in await store.api_keys.of_user(user.id)),
+        events=tuple(events),
+    )
+
+
+def _told(kept: Session | ApiKey, kind: type[T]) -> T:
+    """Those fields of what is kept that are told."""
+    return kind(**{name: getattr(kept, name) for name in kind.__struct_fields__})
+
+
+async def _sessions(user: User, store: IdentityStore) -> AsyncIterator[Session]:
+    cursor: str | None = None
+    for _ in range(MOST_SESSIONS // MAX_PAGE):
+        page = await store.user_sessions.list(user.id, cursor=cursor, limit=MAX_PAGE)
+        for session in page.items:
+            yield session
+        if (cursor := page.cursor) is None:
+            return
 
 
 def _account(user: User) -> ExportedAccount:

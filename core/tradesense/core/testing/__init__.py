@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         MessengerContract,
         PasswordHasherContract,
         TokenSignerContract,
+        WebhookSenderContract,
     )
     from tradesense.core.testing.jobs import JobQueueContract, OutboxContract
     from tradesense.core.testing.secrets import AeadContract, KeyEncryptionContract, SecretStoreContract
@@ -106,6 +107,7 @@ _HOMES = {
         "MessengerContract",
         "PasswordHasherContract",
         "TokenSignerContract",
+        "WebhookSenderContract",
     ),
     "jobs": ("JobQueueContract", "OutboxContract"),
     "secrets": ("AeadContract", "KeyEncryptionContract", "SecretStoreContract"),
@@ -167,6 +169,7 @@ __all__ = (
     "TokenSignerContract",
     "TopicsContract",
     "TransactionsContract",
+    "WebhookSenderContract",
     "eventually",
     "every",
     "fresh",

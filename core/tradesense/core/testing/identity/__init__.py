@@ -5,6 +5,7 @@ from tradesense.core.testing.identity.passwords import BreachedPasswordsContract
 from tradesense.core.testing.identity.providers import IdentityProviderContract
 from tradesense.core.testing.identity.store import IdentityStoreContract
 from tradesense.core.testing.identity.tokens import TokenSignerContract
+from tradesense.core.testing.identity.webhooks import WebhookSenderContract
 
 __all__ = (
     "BreachedPasswordsContract",
@@ -13,4 +14,5 @@ __all__ = (
     "MessengerContract",
     "PasswordHasherContract",
     "TokenSignerContract",
+    "WebhookSenderContract",
 )
