@@ -17,19 +17,15 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import select
 
 import contracted
 import servers
 from servers import Postgres
-from tradesense.adapters.sql._query import Query
-from tradesense.adapters.sql._tables import exposures
 from tradesense.adapters.sql.migrations import upgrade
 from tradesense.adapters.sql.transactions import SqlTransactions
 from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.ports import AuditLog
 from tradesense.core.errors import DecryptionFailed
-from tradesense.core.flags.models import Exposure
 from tradesense.core.secrets.envelope import Sealer
 from tradesense.core.secrets.models import WrappedKey
 from tradesense.core.secrets.ports import Opener
@@ -60,15 +56,6 @@ def sql(port, url, lent=None, **settings):
 def capabilities(port):
     """What the manifest declares."""
     return contracted.manifest("sql", port).capabilities
-
-
-async def recorded(sink):
-    """The exposures that the sink's table holds."""
-    columns = exposures.c
-    rows = await sink._shared.fetch(
-        Query(select(columns.flag, columns.variant, columns.targeting_key, columns.at).order_by(columns.id)), {}
-    )
-    return [Exposure(flag=row[0], variant=row[1], targeting_key=row[2], at=row[3]) for row in rows]
 
 
 class Databases:

@@ -51,3 +51,14 @@ def test_flags_and_segments_have_histories_and_go_back(cli, read):
     history = read("flags", "history", "new")
     assert [one["deleted"] for one in history] == [False, True, False]
     assert history[0]["digest"] == history[2]["digest"]
+
+
+def test_the_results_of_an_experiment_are_printed_and_written_as_a_page(cli, place: Path):
+    share = {"variant": "on", "percent": 50}
+    split = {**FLAG, "rules": [{"shares": [share]}], "experiment": {"control": "off"}}
+    assert cli("flags", "set", "new", "-", stdin=json.dumps(split)).exit_code == 0
+    done = cli("flags", "results", "new", "--report", "out.html")
+    assert done.exit_code == 0, done.output
+    assert "off" in done.stdout
+    assert "<svg" in (place / "out.html").read_text()
+    assert cli("flags", "results", "absent").exit_code == 1

@@ -10,11 +10,11 @@ import pytest
 import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
-from tradesense.core.flags import BucketHash, ExposureSink, FlagStore, Patterns, SegmentStore
+from tradesense.core.flags import BucketHash, ExperimentStore, FlagStore, Patterns, SegmentStore
 from tradesense.core.flags.murmur import murmur3
 from tradesense.core.testing import (
     BucketHashContract,
-    ExposureSinkContract,
+    ExperimentStoreContract,
     FlagStoreContract,
     PatternsContract,
     SegmentStoreContract,
@@ -44,20 +44,8 @@ class TestMemorySegments(InMemory, SegmentStoreContract):
     capabilities = contracted.manifest("memory", SegmentStore).capabilities
 
 
-class TestMemoryExposures(ExposureSinkContract):
-    capabilities = contracted.manifest("memory", ExposureSink).capabilities
-
-    @pytest.fixture
-    def adapter(self):
-        platform = contracted.context()
-        return lambda: contracted.build(contracted.manifest("memory", ExposureSink), platform)
-
-    @pytest.fixture
-    def recorded(self):
-        async def read(sink):
-            return list(sink.recorded)
-
-        return read
+class TestMemoryExperiments(InMemory, ExperimentStoreContract):
+    capabilities = contracted.manifest("memory", ExperimentStore).capabilities
 
 
 class TestSqlFlagsOnSqlite(OnSqlite, FlagStoreContract):
@@ -111,20 +99,12 @@ class TestSegmentsInAFile(InAFile, SegmentStoreContract):
     capabilities = contracted.manifest("local", SegmentStore).capabilities
 
 
-class SqlExposures:
-    capabilities = sqldatabases.capabilities(ExposureSink)
-
-    @pytest.fixture
-    def recorded(self):
-        return sqldatabases.recorded
+class TestSqlExperimentsOnSqlite(OnSqlite, ExperimentStoreContract):
+    capabilities = sqldatabases.capabilities(ExperimentStore)
 
 
-class TestSqlExposuresOnSqlite(SqlExposures, OnSqlite, ExposureSinkContract):
-    pass
-
-
-class TestSqlExposuresOnPostgresql(SqlExposures, OnPostgresql, ExposureSinkContract):
-    pass
+class TestSqlExperimentsOnPostgresql(OnPostgresql, ExperimentStoreContract):
+    capabilities = sqldatabases.capabilities(ExperimentStore)
 
 
 class TestRe2(PatternsContract):

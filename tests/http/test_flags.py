@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
+import time
 
 import pytest
 
@@ -132,3 +134,44 @@ async def test_flags_of_a_file_are_served_follow_it_and_cannot_be_written(tmp_pa
         path.write_text("{")
         checks = {one.name: one for one in (await services.health.report()).checks}
         assert (checks["flags file"].status, "not JSON" in checks["flags file"].detail) == ("degraded", True)
+
+
+def test_an_experiment_counts_whom_chance_showed_what_and_who_converted(admin, key):
+    rules = [RULE, {"shares": [{"variant": "on", "percent": 50}, {"variant": "off", "percent": 50}]}]
+    definition = {**FLAG, "rules": rules, "experiment": {"control": "off", "metrics": ["bought"]}}
+    assert admin.put(f"/api/v1/flags/{key}", json=definition).status_code == 200
+    people = [f"u{number}" for number in range(40)]
+    shown = {}
+    for person in [*people, *people[:5]]:
+        answer = admin.post(f"/ofrep/v1/evaluate/flags/{key}", json={"context": {"targetingKey": person}})
+        shown[person] = answer.json()["variant"]
+    admin.post(f"/ofrep/v1/evaluate/flags/{key}", json={"context": {"targetingKey": "chosen", "plan": "pro"}})
+    path = f"/api/v1/experiments/{key}"
+    own = {"variant": "on", "targeting_key": "elsewhere", "at": "0001-01-01T00:00:00+14:00"}
+    assert admin.post(f"{path}/exposures", json={"exposures": [own, own]}).status_code == 204
+
+    def counted():
+        found = admin.get(f"{path}/results").json()
+        return found if found["exposed"] == len(people) + 1 else None
+
+    eventually(counted)
+    done = [{"metric": "bought", "targeting_key": person} for person in [*people, "chosen", "stranger", *people]]
+    assert admin.post(f"{path}/conversions", json={"conversions": done}).status_code == 204
+    found = counted()
+    assert found["metrics"][0]["metric"] == "bought"
+    by = {one["variant"]: (one["exposed"], one["converted"]) for one in found["metrics"][0]["variants"]}
+    on = list(shown.values()).count("on")
+    assert by == {"on": (on + 1, on), "off": (len(people) - on, len(people) - on)}
+    assert found["plot"].startswith("<svg")
+    assert found["sample_ratio"]["mismatch"] is False
+    wrong = admin.post(f"{path}/conversions", json={"conversions": [{"metric": "x", "targeting_key": "u"}]})
+    assert (wrong.status_code, wrong.json()["errors"][0]["path"]) == (400, "[0].metric")
+    absent = admin.get("/api/v1/experiments/absent/results")
+    assert (absent.status_code, absent.json()["type"]) == (404, "urn:tradesense:problem:experiment-not-found")
+
+
+def eventually(holds):
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until, "not in time"
+        threading.Event().wait(0.05)

@@ -39,6 +39,7 @@
     │   ├── SecretNotFound
     │   ├── FlagNotFound
     │   ├── SegmentNotFound
+    │   ├── ExperimentNotFound
     │   ├── SettingNotFound
     │   ├── UserNotFound
     │   ├── RoleNotFound
@@ -412,6 +413,13 @@ class SegmentNotFound(NotFound):
 
     code = "segment-not-found"
     title = "There is no such segment"
+
+
+class ExperimentNotFound(NotFound):
+    """No flag with this key, or one that is no experiment."""
+
+    code = "experiment-not-found"
+    title = "There is no such experiment"
 
 
 class SettingNotFound(NotFound):

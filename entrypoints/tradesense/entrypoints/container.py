@@ -18,6 +18,7 @@ from tradesense.core.ambient import Clock
 from tradesense.core.cache.coordination import Coordination
 from tradesense.core.cache.ports import Fences
 from tradesense.core.config.service import RuntimeSettings
+from tradesense.core.flags.experiments.service import Experiments
 from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.actions import Actions
@@ -97,7 +98,9 @@ class Platform(containers.DeclarativeContainer):
         toolkit=Singleton(parts.toolkit, adapters),
         backplane=chosen("cache.backplane"),
     )
-    exposures = chosen("flags.exposures")
+    experiments = Singleton(
+        Experiments, store=chosen("flags.exposures"), flags=flags, jobs=jobs, clock=clock, telemetry=telemetry
+    )
     config_store, config_joins = chosen("config.provider"), joins("config.provider")
     config = Singleton(RuntimeSettings, store=config_store, trail=trail, joined=config_joins, cache=cache)
 

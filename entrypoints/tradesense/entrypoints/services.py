@@ -14,7 +14,7 @@ from tradesense.core.cache.limits import Throttle
 from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.config.service import RuntimeSettings
-from tradesense.core.flags.ports import ExposureSink
+from tradesense.core.flags.experiments.service import Experiments
 from tradesense.core.flags.service import Flags
 from tradesense.core.identity.accounts import Accounts
 from tradesense.core.identity.actions import Actions
@@ -90,7 +90,7 @@ class Services:
     events: Events
     hub: EventHub
     flags: Flags
-    exposures: ExposureSink
+    experiments: Experiments
     config: RuntimeSettings
     jobs: Jobs
     relay: Relay

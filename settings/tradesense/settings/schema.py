@@ -159,7 +159,7 @@ class FlagsSettings(Section, frozen=True, kw_only=True):
     provider: str = "memory"
     """Who keeps flags: a ``FlagStore``."""
     exposures: str = "memory"
-    """Where exposures go: an ``ExposureSink``."""
+    """Who keeps exposures and conversions of experiments: an ``ExperimentStore``."""
     refresh: Annotated[float, Meta(gt=0, le=60)] = 0.5
     """Seconds until a change made by another process is seen."""
 

@@ -15,7 +15,7 @@ from tradesense.core.cache.ports import Backplane, CacheStore, Compressor, LockP
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.errors import Problem, SettingsInvalid, UnknownProvider
-from tradesense.core.flags.ports import ExposureSink, FlagStore
+from tradesense.core.flags.ports import ExperimentStore, FlagStore
 from tradesense.core.identity.ports import (
     BreachedPasswords,
     IdentityStore,
@@ -52,7 +52,7 @@ CHOICES: Mapping[str, type[Any]] = {
     "cache.compressor": Compressor,
     "cache.topics": Topics,
     "flags.provider": FlagStore,
-    "flags.exposures": ExposureSink,
+    "flags.exposures": ExperimentStore,
     "config.provider": SettingsStore,
     "audit.provider": AuditLog,
     "jobs.provider": JobQueue,

@@ -1,8 +1,9 @@
-"""Sinks of exposures, engines of patterns and hashes that are wrong on purpose, and the tests that must catch them."""
+"""Stores of experiments, patterns and hashes that are wrong on purpose, and the tests that must catch them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import partial
 
 import mmh3
@@ -10,98 +11,135 @@ import pytest
 import re2
 from msgspec.structs import replace
 
+import contracted
+from tradesense.adapters.memory._experiments import MemoryExperiments
 from tradesense.adapters.memory._state import MemoryState
-from tradesense.adapters.memory.flags import MemoryExposures
 from tradesense.adapters.memory.transactions import MemoryTransactions
 from tradesense.adapters.re2.flags import Re2Patterns
 from tradesense.core.capabilities import Capability
+from tradesense.core.flags import ExperimentStore
 from tradesense.core.testing import (
     BucketHashContract,
     Contract,
-    ExposureSinkContract,
+    ExperimentStoreContract,
     PatternsContract,
 )
 
 
-class Sinks(ExposureSinkContract):
+class Experiments(ExperimentStoreContract):
     """The memory adapter, which is right; what is wrong is a subclass of it."""
 
-    capabilities = frozenset({Capability.SHARED})
+    capabilities = contracted.manifest("memory", ExperimentStore).capabilities | {Capability.SHARED}
     patience = 0.1
-    Sink = MemoryExposures
+    Store = MemoryExperiments
 
     @pytest.fixture
     def adapter(self):
         state = MemoryState()
-        return lambda: self.Sink(state)
+        return lambda: self.Store(state)
 
     @pytest.fixture
-    def recorded(self):
-        async def read(sink):
-            return list(sink.recorded)
-
-        return read
+    def transactions(self):
+        return lambda store: MemoryTransactions(store.state)
 
 
-class TestRightSink(Sinks):
+class TestRightExperiments(Experiments):
     patience = Contract.patience
 
 
-class TestTakesTheFirstOnly(Sinks):
-    caught_by = ("test_every_exposure_is_taken",)
+class TestTakesTheFirstOnly(Experiments):
+    caught_by = ("test_people_are_counted_by_variant", "test_many_at_once_are_all_taken")
 
-    class Sink(MemoryExposures):
-        async def record(self, exposures):
-            await super().record(exposures[:1])
-
-
-class TestCountsEachOnce(Sinks):
-    caught_by = ("test_the_same_exposure_twice_is_two",)
-
-    class Sink(MemoryExposures):
-        async def record(self, exposures):
-            self.check_open()
-            self.recorded.extend(one for one in dict.fromkeys(exposures) if one not in self.recorded)
+    class Store(MemoryExperiments):
+        async def expose(self, exposures):
+            await super().expose(exposures[:1])
 
 
-class TestRoundsTheTime(Sinks):
-    caught_by = ("test_every_exposure_is_taken",)
+class TestCountsExposuresInsteadOfPeople(Experiments):
+    caught_by = ("test_who_comes_again_counts_once",)
 
-    class Sink(MemoryExposures):
-        async def record(self, exposures):
-            await super().record([replace(one, at=one.at.replace(microsecond=0)) for one in exposures])
+    class Store(MemoryExperiments):
+        def __init__(self, state):
+            super().__init__(state)
+            self.seen = Counter()
+
+        async def expose(self, exposures):
+            self.seen.update((one.flag, one.variant) for one in exposures)
+            await super().expose(exposures)
+
+        async def tally(self, flag, metric):
+            found = await super().tally(flag, metric)
+            counted = [replace(one, exposed=self.seen[flag, one.variant]) for one in found.variants]
+            return replace(found, variants=tuple(counted))
 
 
-class TestTakesOneAfterTheOther(Sinks):
-    caught_by = ("test_a_cancelled_record_takes_all_or_nothing",)
+class TestCountsWhatWasDoneBefore(Experiments):
+    caught_by = ("test_what_was_done_before_the_first_exposure_does_not_count",)
 
-    class Sink(MemoryExposures):
-        async def record(self, exposures):
+    class Store(MemoryExperiments):
+        async def convert(self, conversions):
+            await super().convert([replace(one, at=one.at.replace(year=2999)) for one in conversions])
+
+
+class TestKeepsTheLastExposure(Experiments):
+    caught_by = ("test_the_order_of_arrival_does_not_matter",)
+
+    class Store(MemoryExperiments):
+        async def expose(self, exposures):
+            async with self.state.begin():
+                for one in exposures:
+                    self._rows.exposures.remove((one.flag, one.targeting_key, one.variant))
+                await super().expose(exposures)
+
+
+class TestCountsWhoSawBoth(Experiments):
+    caught_by = ("test_who_was_shown_two_variants_is_left_out",)
+
+    class Store(MemoryExperiments):
+        async def expose(self, exposures):
+            first = {key[:2]: key[2] for key in self._rows.exposures.visible(lambda _: True)}
+            for one in exposures:
+                first.setdefault((one.flag, one.targeting_key), one.variant)
+            await super().expose([one for one in exposures if first[one.flag, one.targeting_key] == one.variant])
+
+
+class TestHasOneMetric(Experiments):
+    caught_by = ("test_metrics_are_counted_apart",)
+
+    class Store(MemoryExperiments):
+        async def tally(self, flag, metric):
+            return await super().tally(flag, (await self.metrics(flag) or [metric])[0])
+
+
+class TestTakesOneAfterTheOther(Experiments):
+    caught_by = ("test_a_cancelled_call_takes_all_or_nothing",)
+
+    class Store(MemoryExperiments):
+        async def expose(self, exposures):
             self.check_open()
             for one in exposures:
-                await super().record([one])
+                await super().expose([one])
                 await asyncio.sleep(0)
 
 
-class TestWantsSomethingToRecord(Sinks):
-    caught_by = ("test_nothing_to_record_is_no_error",)
+class TestWantsSomethingToTake(Experiments):
+    caught_by = ("test_nothing_to_take_is_no_error",)
 
-    class Sink(MemoryExposures):
-        async def record(self, exposures):
+    class Store(MemoryExperiments):
+        async def expose(self, exposures):
             exposures[0]
-            await super().record(exposures)
+            await super().expose(exposures)
 
 
-class TestSinksShareNothing(Sinks):
-    caught_by = ("test_two_sinks_fill_one_record",)
+class TestExperimentsShareNothing(Experiments):
+    caught_by = ("test_two_stores_fill_one_record",)
 
     @pytest.fixture
     def adapter(self):
-        return lambda: self.Sink(MemoryState())
+        return lambda: self.Store(MemoryState())
 
 
-class TestSinkRollsNothingBack(Sinks):
-    capabilities = frozenset({Capability.TRANSACTIONAL})
+class TestRollsNothingBack(Experiments):
     caught_by = ("test_a_rolled_back_transaction_leaves_nothing",)
 
     @pytest.fixture
@@ -109,20 +147,20 @@ class TestSinkRollsNothingBack(Sinks):
         return lambda _: MemoryTransactions(MemoryState())
 
 
-class TestSinkIsNeverClosed(Sinks):
-    caught_by = ("test_a_closed_sink_says_so",)
+class TestIsNeverClosed(Experiments):
+    caught_by = ("test_a_closed_store_says_so",)
 
-    class Sink(MemoryExposures):
+    class Store(MemoryExperiments):
         def check_open(self):
             pass
 
 
-class TestDropsThemDuringAnOutage(Sinks):
-    caught_by = ("test_an_unreachable_sink_is_unavailable",)
+class TestDropsThemDuringAnOutage(Experiments):
+    caught_by = ("test_an_unreachable_store_is_unavailable",)
 
     @pytest.fixture
     def unreachable(self):
-        return lambda: self.Sink(MemoryState())
+        return lambda: self.Store(MemoryState())
 
 
 class PatternsRight(PatternsContract):

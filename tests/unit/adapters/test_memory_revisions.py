@@ -9,9 +9,9 @@ import pytest
 
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.config import MemorySettingsStore
-from tradesense.adapters.memory.flags import MemoryExposures, MemoryFlagStore
+from tradesense.adapters.memory.flags import MemoryFlagStore
 from tradesense.core.errors import FlagConflict, FlagNotFound, SettingConflict, SettingNotFound
-from tradesense.core.flags.models import Exposure, Flag
+from tradesense.core.flags.models import Flag
 from tradesense.core.testing.checks import ManualClock
 
 
@@ -107,11 +107,3 @@ async def test_a_rolled_back_change_leaves_no_revision():
         assert await settings.history("a") == ()
         assert await flags.generation() == 0
         assert (await flags.put(flag("a"))).revision == 1
-
-
-async def test_exposures_are_kept_in_order():
-    exposures = [Exposure(flag="a", variant="on", targeting_key=str(n), at=ManualClock().now()) for n in range(3)]
-    async with MemoryExposures(MemoryState()) as sink:
-        await sink.record(exposures[:2])
-        await sink.record(exposures[2:])
-        assert list(sink.recorded) == exposures

@@ -12,7 +12,7 @@ from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
-from tradesense.core.flags.ports import ExposureSink, FlagStore, SegmentStore
+from tradesense.core.flags.ports import ExperimentStore, FlagStore, SegmentStore
 from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, IdentityStore, Messenger, WebhookSender
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import SecretStore
@@ -81,10 +81,11 @@ def _stores() -> Iterable[Adapter]:
         capabilities=_TRANSACTIONAL | {Capability.WRITE},
     )
     yield Adapter(
-        port=ExposureSink,
+        port=ExperimentStore,
         name="memory",
-        factory=f"{_HERE}.flags:exposures",
-        summary="The last exposures, in memory",
+        factory=f"{_HERE}.flags:experiments",
+        summary="Exposures and conversions in memory",
+        capabilities=_TRANSACTIONAL,
     )
     yield Adapter(
         port=SettingsStore,

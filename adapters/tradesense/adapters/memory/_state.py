@@ -20,7 +20,7 @@ from tradesense.core.paging import Page
 TURN_SECONDS = 30.0
 """How long a transaction waits for its turn. Only a body that waits for another transaction ever reaches it."""
 
-K = TypeVar("K", str, int, bytes)
+K = TypeVar("K", str, int, bytes, tuple[str, str, str])
 V = TypeVar("V")
 Part = TypeVar("Part")
 

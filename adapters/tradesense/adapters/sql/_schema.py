@@ -19,6 +19,7 @@ REVISIONS = (
     "0005_secrets",
     "0006_grants",
     "0007_flag_revisions",
+    "0008_experiments",
 )
 """Every revision, oldest first, as the files in ``migrations/versions`` name them."""
 

@@ -182,15 +182,22 @@ flag_generation = Table(
     Column("value", BigInteger, nullable=False),
 )
 
-exposures = Table(
-    "exposures",
+experiment_exposures = Table(
+    "experiment_exposures",
     metadata,
-    Column("id", AutoId, primary_key=True),
-    Column("flag", CodePoints, nullable=False),
-    Column("variant", Text, nullable=False),
-    Column("targeting_key", Text, nullable=False),
+    Column("flag", CodePoints, primary_key=True),
+    Column("targeting_key", CodePoints, primary_key=True),
+    Column("variant", CodePoints, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
-    Index(None, "flag", "at"),
+)
+
+experiment_conversions = Table(
+    "experiment_conversions",
+    metadata,
+    Column("flag", CodePoints, primary_key=True),
+    Column("metric", CodePoints, primary_key=True),
+    Column("targeting_key", CodePoints, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 settings = Table(

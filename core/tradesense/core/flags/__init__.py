@@ -2,6 +2,7 @@
 
 from tradesense.core.flags.models import (
     Condition,
+    Conversion,
     ErrorCode,
     Evaluation,
     Exposure,
@@ -16,7 +17,7 @@ from tradesense.core.flags.models import (
 )
 from tradesense.core.flags.ports import (
     BucketHash,
-    ExposureSink,
+    ExperimentStore,
     FlagStore,
     Patterns,
     SegmentStore,
@@ -27,10 +28,11 @@ from tradesense.core.flags.ports import (
 __all__ = (
     "BucketHash",
     "Condition",
+    "Conversion",
     "ErrorCode",
     "Evaluation",
+    "ExperimentStore",
     "Exposure",
-    "ExposureSink",
     "Flag",
     "FlagStore",
     "Patterns",

@@ -9,7 +9,7 @@ from typing import TypeVar
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import DatabaseUnavailable
 from tradesense.core.flags.library import Library
-from tradesense.core.flags.models import Stored
+from tradesense.core.flags.models import Evaluation, Stored
 from tradesense.core.flags.ports import DefinitionStore
 from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import Toolkit
@@ -62,6 +62,10 @@ class Definitions:
     def tag(self) -> str:
         """Names the definitions in force, alike in every process."""
         return str(self._generation)
+
+    def measured(self, found: Evaluation) -> bool:
+        """Whether chance decided this answer of an experiment."""
+        return found.reason in self._library.measured.get(found.key, ())
 
     async def changed_since(self, tag: str, seconds: float) -> str:
         """The tag in force: as soon as it is another than ``tag``, or as it is after ``seconds``.

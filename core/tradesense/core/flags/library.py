@@ -41,6 +41,8 @@ class Library:
         self._entries: dict[str, _Entry] = {}
         self._segment_rows: dict[str, Segment] = {}
         self._listed: tuple[str, ...] = ()
+        self.measured: dict[str, frozenset[Reason]] = {}
+        """The flags that are experiments, and the reasons by which chance decided."""
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -78,6 +80,7 @@ class Library:
                 entry.evaluate if sound else _broken(key, "what it refers to forms a cycle, or goes too deep")
             )
         self._listed = tuple(sorted(key for key, entry in entries.items() if not entry.flag.archived))
+        self.measured = {key: _by_chance(entry.flag) for key, entry in entries.items() if entry.flag.experiment}
         self.version += 1
 
     def evaluate(self, key: str, context: Context) -> Evaluation:
@@ -131,6 +134,11 @@ class Library:
                 self._segments[key] = compile_segment(segment, self.toolkit, self.world)
             except InvalidFlag:
                 continue  # nobody is part of a segment that cannot be evaluated
+
+
+def _by_chance(flag: Flag) -> frozenset[Reason]:
+    """JsonLogic does not say what decided in it; whoever it speaks of takes part."""
+    return frozenset({Reason.SPLIT, Reason.TARGETING_MATCH} if flag.targeting else {Reason.SPLIT})
 
 
 @contextmanager

@@ -245,3 +245,30 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     targeting_key: str
     at: datetime
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone did what an experiment counts."""
+
+    flag: str
+    metric: str
+    targeting_key: str
+    at: datetime
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How many people of one variant."""
+
+    variant: str
+    exposed: int
+    converted: int
+    """Of those exposed, who converted no earlier than they were first exposed."""
+
+
+class Tallies(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted for one flag and one metric."""
+
+    variants: tuple[Tally, ...]
+    """By name; people who were shown one variant alone."""
+    mixed: int
+    """People who were shown several variants: they are left out, as nobody knows what moved them."""

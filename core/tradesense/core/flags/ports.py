@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from tradesense.core.flags.models import Exposure, Flag, Segment, StoredFlag, StoredSegment
+from tradesense.core.flags.models import Conversion, Exposure, Flag, Segment, StoredFlag, StoredSegment, Tallies
 from tradesense.core.paging import Page
 
 D_contra = TypeVar("D_contra", contravariant=True)
@@ -85,15 +85,27 @@ class WritableSegmentStore(SegmentStore, WritableDefinitionStore[Segment, Stored
     """Segments that administrators write (``Capability.WRITE``)."""
 
 
-class ExposureSink(Protocol):
-    """Takes note of who was shown what, for experiments."""
+class ExperimentStore(Protocol):
+    """Who was shown what, and who did what then. Writes join the transaction of their task, if one is open.
 
-    async def record(self, exposures: Sequence[Exposure]) -> None:
-        """Take the exposures; all or, when it raises, none.
+    Whatever is taken twice counts once, and in any order, so that it may be delivered again and late. Every method may
+    raise :class:`DatabaseUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
+    """
 
-        :raises DatabaseUnavailable: they were not taken.
-        :raises AdapterClosed: before opening and after closing.
-        """
+    async def expose(self, exposures: Sequence[Exposure]) -> None:
+        """Take exposures, all or, when it raises, none: of each person to each variant the first alone is kept."""
+        ...
+
+    async def convert(self, conversions: Sequence[Conversion]) -> None:
+        """Take conversions, all or, when it raises, none: of each person and metric the last alone is kept."""
+        ...
+
+    async def metrics(self, flag: str) -> Sequence[str]:
+        """The metrics that anybody converted by, sorted."""
+        ...
+
+    async def tally(self, flag: str, metric: str) -> Tallies:
+        """How many people were shown each variant, and how many of them converted since."""
         ...
 
 

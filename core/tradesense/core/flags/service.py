@@ -167,6 +167,10 @@ class Flags:
         """
         return (await self._definitions.current()).evaluate(key, context)
 
+    def measured(self, found: Evaluation) -> bool:
+        """Whether an answer of this process was decided by chance in an experiment, so that it is an exposure."""
+        return self._definitions.measured(found)
+
     async def evaluate_all(self, context: Context) -> tuple[Evaluation, ...]:
         """Evaluate every flag that is not archived, by key.
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tradesense.core.testing.config import SettingsStoreContract
     from tradesense.core.testing.flags import (
         BucketHashContract,
-        ExposureSinkContract,
+        ExperimentStoreContract,
         FlagStoreContract,
         PatternsContract,
         SegmentStoreContract,
@@ -95,7 +95,7 @@ _HOMES = {
     "config": ("SettingsStoreContract",),
     "flags": (
         "BucketHashContract",
-        "ExposureSinkContract",
+        "ExperimentStoreContract",
         "FlagStoreContract",
         "PatternsContract",
         "SegmentStoreContract",
@@ -141,7 +141,7 @@ __all__ = (
     "Contract",
     "EndedSpan",
     "ErrorReporterContract",
-    "ExposureSinkContract",
+    "ExperimentStoreContract",
     "FencesContract",
     "FlagStoreContract",
     "HealthCheckContract",

@@ -12,6 +12,7 @@ from tradesense.core.acting import as_operator
 from tradesense.core.flags.flagd import document
 from tradesense.core.flags.models import Flag
 from tradesense.entrypoints.cli.definitions import read_definition, show_history
+from tradesense.entrypoints.cli.experiments import results
 from tradesense.entrypoints.cli.failures import FAILED
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
 from tradesense.entrypoints.cli.session import operator, pages, work
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 @click.group()
 def flags() -> None:
     """Read, write and evaluate feature flags."""
+
+
+flags.add_command(results)
 
 
 @flags.command("list")

@@ -106,6 +106,7 @@ def background(services: Services) -> AbstractAsyncContextManager[None]:
     work: dict[str, Work] = {
         "cache notices": services.cache.run,
         "flag notices": services.flags.run,
+        "exposures": services.experiments.run,
         "outbox": partial(services.relay.run, log_waiting),
     }
     if services.secrets.cached:

@@ -139,6 +139,7 @@ class Ofrep:
         if found.error_code is not None:
             await _answer_failure(send, key, found.error_code, found.error_details)
             return
+        exchange.services.experiments.served(found, request)
         await _answer(send, OK, _ENCODER.encode(success(found)))
 
     async def _all(self, exchange: Exchange, receive: Receive, send: Send) -> None:

@@ -53,6 +53,12 @@ def page(title: str, introduction: str, facts: Mapping[str, str], sections: Sequ
     return "<!doctype html>\n" + tag("html", tag("head", head), tag("body", tag("main", *body)), lang="en") + "\n"
 
 
+def alone(svg: str) -> str:
+    """A chart with its style sheet in it, for where there is no page around it."""
+    opening, _, rest = svg.partition(">")
+    return f"{opening}>{tag('style', _style())}{rest}"
+
+
 def _section(section: Section) -> str:
     figures = "".join(_figure(figure) for figure in section.figures)
     return tag("section", tag("h2", text(section.title)), tag("p", text(section.text)), figures)
