@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradesense.core.acting import as_operator
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_rows
 from tradesense.entrypoints.cli.session import work
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     help="Write one HTML page with a plot to FILE as well.",
 )
 @output_option
+@as_operator("flags:read")
 def results(key: str, report: Path | None, output: str) -> None:
     """Print how the experiment of the flag KEY stands: counts, rates, and each variant against the control.
 

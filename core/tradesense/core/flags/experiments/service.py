@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock
 from tradesense.core.errors import ExperimentNotFound, FlagNotFound
 from tradesense.core.flags.experiments import events
@@ -103,5 +104,6 @@ class Experiments:
             )
         return flag, flag.experiment
 
+    @as_system()
     async def _expose(self, job: Job) -> None:
         await self._store.expose(events.read(job.payload))
