@@ -45,6 +45,36 @@ def test_versions_are_listed_and_read(cli, read):
     assert (done.exit_code, done.stdout) == (1, "")
 
 
+def test_a_part_of_a_value_is_changed_from_standard_input(cli, read):
+    read("secrets", "put", "p", "--stdin", stdin='{"user":"a","password":"x","old":1}')
+    changed = read("secrets", "patch", "p", "--stdin", stdin=f'{{"password":"{CANARY}","old":null}}')
+    assert (changed["version"], changed["provider"]) == (2, "sql")
+    assert json.loads(cli("secrets", "get", "p").stdout) == {"user": "a", "password": CANARY}
+    for bad in (f"{CANARY}", f'["{CANARY}"]', "\udcff"):
+        done = cli("secrets", "patch", "p", "--stdin", stdin=bad.encode("utf-8", "surrogateescape"))
+        assert (done.exit_code, CANARY in done.output) == (1, False)
+    assert cli("secrets", "patch", "p", "--stdin", "--cas", "1", stdin="{}").exit_code == 1
+    assert cli("secrets", "patch", "p", stdin="{}").exit_code == 2
+
+
+def test_metadata_and_retention_are_set_and_shown(cli, read):
+    for number in range(3):
+        read("secrets", "put", "k", "--stdin", stdin=f"{number}")
+    assert cli("secrets", "describe", "k", "owner=team a", "url=x=y").exit_code == 0
+    assert read("secrets", "metadata", "k") == {"owner": "team a", "url": "x=y"}
+    for bad in (("nothing",), ("a=1", "a=2")):
+        assert cli("secrets", "describe", "k", *bad).exit_code == 2
+    assert cli("secrets", "describe", "k").exit_code == 0
+    assert read("secrets", "metadata", "k") == {}
+    assert cli("secrets", "retain", "k", "--max-versions", "2").exit_code == 0
+    assert cli("secrets", "retain", "k", "--delete-after", "60").exit_code == 0
+    assert read("secrets", "retention", "k") == {"path": "k", "max_versions": 2, "delete_after": 60}
+    read("secrets", "put", "k", "--stdin", stdin="3")
+    assert [one["version"] for one in read("secrets", "versions", "k")] == [3, 4]
+    assert cli("secrets", "retain", "k").exit_code == 2
+    assert cli("secrets", "retention", "absent").exit_code == 1
+
+
 def test_a_write_may_name_the_version_that_it_expects(cli, read):
     read("secrets", "put", "c", "--stdin", "--cas", "0", stdin="one")
     done = cli("secrets", "put", "c", "--stdin", "--cas", "0", stdin=CANARY)

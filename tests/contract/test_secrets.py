@@ -6,6 +6,8 @@ import base64
 import json
 import secrets
 
+import asyncpg
+import msgspec
 import pytest
 from cryptography.fernet import Fernet
 from grpc import StatusCode
@@ -15,9 +17,9 @@ import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.env._names import variable
-from tradesense.core.secrets import Aead, KeyEncryption, SecretStore
+from tradesense.core.secrets import Aead, KeyEncryption, Rotator, SecretStore, StoredSecret
 from tradesense.core.sensitive import Secret
-from tradesense.core.testing import AeadContract, KeyEncryptionContract, SecretStoreContract
+from tradesense.core.testing import AeadContract, KeyEncryptionContract, RotatorContract, SecretStoreContract
 from tradesense.core.transactions import Transactions
 
 MEMORY = contracted.manifest("memory", SecretStore)
@@ -296,3 +298,55 @@ class TestAzureSecrets(SecretStoreContract):
     def denied(self, key_vault):
         key_vault.refuse = 403
         return lambda: cloudkit.azure(key_vault)
+
+
+class TestPasswordRotator(RotatorContract):
+    title = "password"
+
+    @pytest.fixture
+    def adapter(self):
+        return lambda: contracted.build(contracted.manifest("local", Rotator), contracted.context())
+
+    @pytest.fixture
+    def current(self):
+        return StoredSecret(path="team-a/key", value=Secret("the first one of all"), version=1)
+
+
+class TestPostgresqlRotator(RotatorContract):
+    title = "postgresql"
+
+    @pytest.fixture
+    def roles(self, postgres):
+        made = tuple(f"app_{name}_{secrets.token_hex(4)}" for name in "ab")
+        postgres.execute(f"CREATE ROLE {made[0]} LOGIN PASSWORD 'first of both'")
+        postgres.execute(f"CREATE ROLE {made[1]} LOGIN")
+        yield made
+        for role in made:
+            postgres.execute(f"DROP ROLE {role}")
+
+    @pytest.fixture
+    def adapter(self, postgres):
+        manifest = contracted.manifest("postgresql", Rotator)
+        return lambda: contracted.build(manifest, contracted.context(), admin_url=Secret(postgres.url()))
+
+    @pytest.fixture
+    def options(self, roles):
+        return {"roles": ",".join(roles)}
+
+    @pytest.fixture
+    def current(self, roles):
+        value = msgspec.json.encode({"username": roles[0], "password": "first of both"})
+        return StoredSecret(path="team-a/db", value=Secret(value), version=1)
+
+    @pytest.fixture
+    def accepts(self, postgres):
+        async def logs_in(version):
+            found = msgspec.json.decode(version.value.reveal_bytes())
+            try:
+                connection = await asyncpg.connect(postgres.url(), user=found["username"], password=found["password"])
+            except asyncpg.InvalidPasswordError:
+                return False
+            await connection.close()
+            return True
+
+        return logs_in

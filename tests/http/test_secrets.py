@@ -90,6 +90,23 @@ def test_metadata_is_set_and_read(admin, three):
     assert admin.post(url(three, "/metadata"), json={"custom": {"bad key": "x"}}).status_code == 400
 
 
+def test_how_many_versions_are_kept_is_set_and_read_and_held(admin, three):
+    assert admin.get(url(three, "/retention")).json() == {"max_versions": 0, "delete_after": 0}
+    wanted = {"max_versions": 2, "delete_after": 3600.5}
+    assert admin.post(url(three, "/retention"), json=wanted).json() == {"done": "retention"}
+    assert admin.get(url(three, "/retention")).json() == wanted
+    assert admin.put(url(three), json={"value": "four"}).json()["version"] == 4
+    assert [one["version"] for one in admin.get(url(three, "/versions")).json()["items"]] == [3, 4]
+    assert admin.get(url(three, "/versions")).json()["items"][1]["deleted_at"]
+    assert admin.post(url(three, "/retention"), json={"max_versions": -1}).status_code == 400
+    assert admin.post(url(three, "/retention"), json={"max_versions": 10**9}).status_code == 400
+    assert admin.get(url("absent", "/retention")).status_code == 404
+    (row,) = admin.get("/api/v1/audit", params={"subject": three, "action": "secrets.retain", "limit": 1}).json()[
+        "items"
+    ]
+    assert (row["outcome"], row["detail"]["max_versions"]) == ("succeeded", "2")
+
+
 def test_a_folder_is_listed_without_what_lies_deeper(admin, name):
     for path in ("a", "a/b", "a/c/d", "a-b", "z"):
         admin.put(url(f"{name}/{path}"), json={"value": "x"})

@@ -9,8 +9,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from tradesense.core.testing import Contract
 
 
 def pytest_collection_modifyitems(items):
@@ -52,6 +55,10 @@ def judge(request, tmp_path):
         for port in {entry["port"] for entry in cards.values()}:
             assert sum(cards[cls]["port"] == port for cls in wrongs) >= 3, f"{port}: three wrong adapters are the least"
             assert any(cards[cls]["port"] == port for cls in cards.keys() - wrongs), f"{port}: no right adapter"
+        if getattr(_module(path), "THREE_FOR_EACH_RULE", False):
+            ruled = {test.partition("[")[0] for cls in cards.keys() - wrongs for test in cards[cls]["proved"]}
+            counts = {rule: sum(rule in expected[cls] for cls in wrongs) for rule in ruled - set(vars(Contract))}
+            assert min(counts.values()) >= 3, f"three wrong adapters for each rule are the least: {counts}"
         faults = []
         for cls, caught_by in expected.items():
             failed = {test.partition("[")[0] for test in cards[cls]["failed"]}
@@ -65,12 +72,16 @@ def judge(request, tmp_path):
     return run
 
 
-def _expected(path: Path) -> dict[str, set[str]]:
+def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"judged_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def _expected(path: Path) -> dict[str, set[str]]:
     return {
         name: set(getattr(cls, "caught_by", ()))
-        for name, cls in vars(module).items()
+        for name, cls in vars(_module(path)).items()
         if name.startswith("Test") and isinstance(cls, type)
     }

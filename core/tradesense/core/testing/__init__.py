@@ -62,7 +62,12 @@ if TYPE_CHECKING:
         WebhookSenderContract,
     )
     from tradesense.core.testing.jobs import JobQueueContract, OutboxContract
-    from tradesense.core.testing.secrets import AeadContract, KeyEncryptionContract, SecretStoreContract
+    from tradesense.core.testing.secrets import (
+        AeadContract,
+        KeyEncryptionContract,
+        RotatorContract,
+        SecretStoreContract,
+    )
     from tradesense.core.testing.telemetry import (
         AlertNotifierContract,
         EndedSpan,
@@ -110,7 +115,7 @@ _HOMES = {
         "WebhookSenderContract",
     ),
     "jobs": ("JobQueueContract", "OutboxContract"),
-    "secrets": ("AeadContract", "KeyEncryptionContract", "SecretStoreContract"),
+    "secrets": ("AeadContract", "KeyEncryptionContract", "RotatorContract", "SecretStoreContract"),
     "telemetry": (
         "AlertNotifierContract",
         "EndedSpan",
@@ -162,6 +167,7 @@ __all__ = (
     "RateLimiterContract",
     "Reading",
     "ReportedError",
+    "RotatorContract",
     "SecretStoreContract",
     "SegmentStoreContract",
     "SettingsStoreContract",

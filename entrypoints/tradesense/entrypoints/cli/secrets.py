@@ -11,6 +11,7 @@ import click
 
 from tradesense.core.acting import as_operator, at_machine
 from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.cli import keeping
 from tradesense.entrypoints.cli.moving import import_fernet, migrate
 from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
 from tradesense.entrypoints.cli.session import loaded, operator, pages, work
@@ -26,8 +27,8 @@ def secrets() -> None:
     """Read and write secrets."""
 
 
-secrets.add_command(migrate)
-secrets.add_command(import_fernet)
+for command in (migrate, import_fernet, *keeping.COMMANDS):
+    secrets.add_command(command)
 
 
 @secrets.command()

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from tradesense.core.errors import InvalidInput, NotFound
 from tradesense.core.identity.permissions import Permission
-from tradesense.core.secrets.models import MAX_VERSION, SecretVersion, VersionState
+from tradesense.core.secrets.models import MAX_VERSION, Retention, SecretVersion, VersionState
 from tradesense.core.sensitive import Secret
 from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
@@ -30,10 +30,11 @@ Cas = Annotated[
 
 VersionNumber = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 
-VERSIONS, METADATA = "versions", "metadata"
-PARTS = {VERSIONS: "read", METADATA: "read"}
+VERSIONS, METADATA, RETENTION = "versions", "metadata", "retention"
+PARTS = {VERSIONS: "read", METADATA: "read", RETENTION: "read"}
 """What a GET may be about besides the value, by the end of its path, and the verb of the permission."""
-ACTIONS = {"rotate": "rotate", "undelete": "delete", "destroy": "destroy", "rollback": "write", METADATA: "write"}
+WRITING = ("rollback", METADATA, RETENTION)
+ACTIONS = {"rotate": "rotate", "undelete": "delete", "destroy": "destroy", **dict.fromkeys(WRITING, "write")}
 """What a POST may do, by the end of its path, and the verb of the permission."""
 
 
@@ -71,6 +72,10 @@ class Action(Body, frozen=True, kw_only=True):
     """For `rollback`: the version that must be current."""
     custom: dict[str, str] = field(default_factory=dict[str, str])
     """For `metadata`: all of it."""
+    max_versions: Annotated[int, Meta(ge=0)] = 0
+    """For `retention`: how many versions are kept; 0 leaves it to the provider."""
+    delete_after: Annotated[float, Meta(ge=0)] = 0
+    """For `retention`: seconds after which a version that is written from now on deletes itself; 0 for never."""
 
 
 class VersionInfo(Struct, frozen=True, kw_only=True):
@@ -94,6 +99,13 @@ class Kept(Struct, frozen=True, kw_only=True):
     """What is kept of a secret besides its versions."""
 
     custom: dict[str, str]
+
+
+class Retained(Struct, frozen=True, kw_only=True):
+    """How many versions are kept, and for how many seconds; 0 for what nobody has set."""
+
+    max_versions: int
+    delete_after: float
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -138,10 +150,11 @@ async def read_secret(
     request: Request[Any, Any, Any],
     path: FromPath[str],  # noqa: ARG001  # for OpenAPI; `asked` has it
     version: Version = None,
-) -> SecretValue | Versions | Kept:
+) -> SecretValue | Versions | Kept | Retained:
     """The secret's value, of one version where one is named. The read is on the audit trail.
 
-    `/versions` behind the path lists the versions without their values, `/metadata` what else is kept of the secret.
+    `/versions` behind the path lists the versions without their values, `/metadata` what else is kept of the secret,
+    `/retention` how many versions and for how long.
     With `version` it is always a value that is read, also of a secret whose own path ends so.
     """
     here, services = current(), current().services
@@ -150,6 +163,9 @@ async def read_secret(
         return Versions(items=tuple(map(described, await services.secrets.versions(wanted.scope))))
     if part == METADATA:
         return Kept(custom=dict(await services.secrets.metadata(wanted.scope)))
+    if part == RETENTION:
+        kept = await services.secrets.retention(wanted.scope)
+        return Retained(max_versions=kept.max_versions, delete_after=kept.delete_after)
     found = await services.secrets.get(
         wanted.scope, version=version, actor=here.actor, correlation_id=here.correlation_id
     )
@@ -208,7 +224,8 @@ async def act_on_secret(
 ) -> Written | Done:
     """What the end of the path says.
 
-    That is `/rotate`, `/undelete` and `/destroy` (of `versions`, or all), `/rollback` (to `version`), `/metadata`.
+    That is `/rotate`, `/undelete` and `/destroy` (of `versions`, or all), `/rollback` (to `version`), `/metadata`,
+    `/retention` (`max_versions`, `delete_after`).
 
     The permissions are `secrets:rotate`, `secrets:delete`, `secrets:destroy` and `secrets:write`.
     """
@@ -227,6 +244,9 @@ async def act_on_secret(
         return Written(version=version, provider=services.secrets.provider)
     if action == METADATA:
         await services.secrets.describe(wanted.scope, body.custom, **by)
+    elif action == RETENTION:
+        retention = Retention(max_versions=body.max_versions, delete_after=body.delete_after)
+        await services.secrets.retain(wanted.scope, retention, **by)
     elif action == "undelete":
         await services.secrets.undelete(wanted.scope, body.versions, **by)
     elif action == "destroy":
