@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 
 import pytest
 
+from tradesense.core.sensitive import MASK
 from tradesense.entrypoints.http.secrets import ACTIONS
 
 
@@ -81,6 +83,26 @@ def test_a_patch_is_merged_into_an_object(admin, name):
     refused = admin.patch(url(name), json={"a": 1})
     assert refused.status_code == 400
     assert "canary" not in refused.text
+
+
+def test_R47_a_mask_is_not_written_over_a_value_wherever_it_would_be_sent(admin, name):
+    """Neither alone nor beside an address that changed, and what was there stays."""
+    kept = '{"url":"https://ours.example","password":"canary-kept","dsn":"postgres://u:canary-kept@ours/d"}'
+    assert admin.put(url(name), json={"value": kept}).status_code == 200
+    moved = {"url": "https://theirs.example", "password": MASK}
+    for answer in (
+        admin.put(url(name), json={"value": MASK}),
+        admin.put(url(name), json={"value": f" {MASK}\n"}),
+        admin.put(url(name), json={"value": json.dumps(moved)}),
+        admin.patch(url(name), json=moved),
+        admin.patch(url(name), json={"nested": [moved]}),
+        admin.patch(url(name), json={"dsn": f"postgres://u:{MASK}@theirs/d"}),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["type"].endswith(":secret-masked")
+        assert "canary" not in answer.text
+    assert admin.get(url(name)).json()["value"] == kept
+    assert admin.put(url(name), json={"value": "********** is ten of them"}).status_code == 200
 
 
 def test_metadata_is_set_and_read(admin, three):

@@ -74,6 +74,7 @@ _OFFERED: dict[str, tuple[str, ...]] = {
     "identity.signer": ("jose",),
     "identity.messenger": ("console", "memory"),
     "identity.breached": ("null", "common"),
+    "identity.webhook_sender": ("http",),
     "secrets.provider": ("memory", "sql", "vault", "env"),
     "secrets.key_encryption": ("local",),
     "cache.provider": ("memory", "redis"),

@@ -10,6 +10,8 @@ import pytest
 from tradesense.adapters.local.secrets import LocalKeyEncryption
 from tradesense.adapters.system.ambient import SystemClock, SystemRandom
 from tradesense.core.secrets.ports import KeyEncryption
+from tradesense.core.sensitive import MASK
+from tradesense.settings.describe import describe
 from tradesense.settings.sections import adapter_settings
 
 GOOD = "b8Kx2VnQ5rTz9MwLc4Hs7JdYf3Gp6AeU"
@@ -73,6 +75,39 @@ def test_R55_production_refuses(wrong, production, change, key: str, message: st
     assert list(found) == [key]
     assert message in found[key].message
     assert all(value not in found[key].line() for name, value in production.items() if "KEY" in name)
+
+
+@pytest.mark.parametrize(
+    ("key", "masked"),
+    [
+        ("identity.webhooks.hr.secret", MASK),
+        ("secrets.vault.token", MASK),
+        ("database.url", f"postgresql://app:{MASK}@theirs.example/app"),
+    ],
+)
+def test_R47_what_is_shown_in_place_of_a_secret_is_not_taken_for_it(wrong, production, key: str, masked: str):
+    """As when the output of `config show` is written to a file, with another address beside it."""
+    changes = {
+        "identity.webhooks.hr.url": "https://theirs.example/hook",
+        "secrets.vault.url": "https://theirs.example",
+        "secrets.provider": "vault",
+        "database.url": "postgresql://app:good@ours.example/app",
+        "identity.webhooks.hr.secret": f"whsec_{GOOD}",
+        "secrets.vault.token": GOOD,
+        key: masked,
+    }
+    found = wrong(
+        {**production, **{f"TRADESENSE_{name.replace('.', '__').upper()}": one for name, one in changes.items()}}
+    )
+    assert list(found) == [key]
+    assert "the mask that is shown" in found[key].message
+
+
+def test_R47_a_secret_is_masked_wherever_settings_are_shown(loads, production):
+    production["TRADESENSE_SECRETS__VAULT__TOKEN"] = f"canary-{GOOD}"
+    rows = {one.key: one.value for one in describe(loads(production))}
+    assert rows["secrets.vault.token"] == rows["identity.csrf_key"] == rows["audit.key"] == MASK
+    assert not any(value in repr(rows) for name, value in production.items() if "KEY" in name or "TOKEN" in name)
 
 
 def test_R55_production_refuses_a_settings_file_that_everybody_can_read(loads, wrong, production, tmp_path: Path):

@@ -14,6 +14,8 @@
     ├── InvalidInput                  the caller sent something that can never succeed
     │   ├── InvalidSecretPath
     │   ├── SecretTooLarge
+    │   ├── SecretEmpty
+    │   ├── SecretMasked
     │   ├── InvalidCacheKey
     │   ├── CacheValueTooLarge
     │   ├── InvalidCacheValue
@@ -228,6 +230,20 @@ class SecretTooLarge(InvalidInput):
 
     code = "secret-too-large"
     title = "The secret value is too large"
+
+
+class SecretEmpty(InvalidInput):
+    """A secret value of no byte: what is written when a pipe has failed."""
+
+    code = "secret-empty"
+    title = "The secret value is empty"
+
+
+class SecretMasked(InvalidInput):
+    """A secret value that is, or holds, the mask that is shown in place of one."""
+
+    code = "secret-masked"
+    title = "The secret value is a mask"
 
 
 class InvalidCacheKey(InvalidInput):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn
+from typing import Any, NoReturn
 
 MASK = "**********"
+"""What is shown in place of a value."""
 
 
 class Secret:
@@ -59,3 +60,28 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled or copied; reveal it where it is used")
+
+
+def is_masked(value: Secret) -> bool:
+    """Whether ``value`` is the mask that is shown in place of one, a JSON text that is, or a URL whose password is.
+
+    Whoever writes it back was shown a mask and takes it for the value: a changed address beside it would be sent what
+    the old one was trusted with.
+    """
+    mask = MASK.encode()
+    data = value.reveal_bytes()
+    return mask in data and (data.strip() == mask or b'"%b"' % mask in data or b":%b@" % mask in data)
+
+
+def decode_secret(kind: type[Any], value: Any) -> Secret:
+    """Text as a Secret: the ``dec_hook`` of msgspec's decoders, so that a value is wrapped before anything can show it.
+
+    :raises TypeError: another type than Secret is wanted, or the value is no text; msgspec tells it with the field.
+    :raises ValueError: the text holds half of a surrogate pair.
+    """
+    if kind is Secret and isinstance(value, str):
+        try:
+            return Secret(value)
+        except UnicodeEncodeError as error:
+            raise ValueError("Expected text of Unicode scalar values") from error
+    raise TypeError("Expected `str`")

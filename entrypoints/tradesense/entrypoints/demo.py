@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tradesense.core.sensitive import Secret
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -38,7 +40,7 @@ class Answer:
 
     status: int
     headers: http.client.HTTPMessage
-    body: bytes
+    body: bytes = field(repr=False)
 
     def json(self) -> Any:
         """The body's JSON."""
@@ -50,8 +52,8 @@ class Client:
     """A small HTTP client with a cookie jar, as a browser would have."""
 
     base: str
-    bearer: str = ""
-    cookies: dict[str, str] = field(default_factory=dict[str, str])
+    bearer: str = field(default="", repr=False)
+    cookies: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def call(self, method: str, path: str, body: Any = None, expect: int = OK, **headers: str) -> Answer:
         """Send one request and check the status of its answer."""
@@ -92,8 +94,8 @@ class Tour:
 
     url: str
     email: str
-    password: str
-    output: list[str]
+    password: Secret
+    output: list[str] = field(repr=False)
     said: threading.Condition
     admin: Client = field(init=False)
 
@@ -128,7 +130,7 @@ def _register_and_cookie(tour: Tour) -> str:
 
 
 def _token(tour: Tour) -> str:
-    body = {"email": tour.email, "password": tour.password, "mode": "token"}
+    body = {"email": tour.email, "password": tour.password.reveal(), "mode": "token"}
     answer = tour.admin.call("POST", "/api/v1/auth/login", body).json()
     tour.admin.bearer = answer["access_token"]
     return f"{answer['token_type']} token for {answer['expires_in']} s"
@@ -255,7 +257,7 @@ def _server(folder: str) -> Generator[Tour]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    tour = Tour("", "", "", [], threading.Condition())
+    tour = Tour("", "", Secret(""), [], threading.Condition())
     reader = threading.Thread(target=_listen, args=(process.stdout, tour), daemon=True)
     reader.start()
     try:
@@ -286,7 +288,8 @@ def _listen(stream: IO[str] | None, tour: Tour) -> None:
             if key == "url":
                 tour.url = value
             elif key == "admin":
-                tour.email, _, tour.password = value.partition(" ")
+                tour.email, _, password = value.partition(" ")
+                tour.password = Secret(password)
             tour.said.notify_all()
 
 

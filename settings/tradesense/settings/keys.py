@@ -7,9 +7,9 @@ import binascii
 from collections.abc import Iterator
 
 from tradesense.core.errors import Problem
-from tradesense.core.sensitive import Secret
+from tradesense.core.sensitive import Secret, is_masked
 from tradesense.settings.facts import PRIVATE_KEY, ROOT_KEY, Facts
-from tradesense.settings.references import path_in
+from tradesense.settings.references import path_in, secrets_in
 
 KEY_BYTES = 32
 FEW = 10
@@ -101,7 +101,15 @@ def equal_keys(facts: Facts) -> Iterator[Problem]:
         seen.append((key, value))
 
 
-RULES = (absent_keys, short_keys, passphrase, private_key_form, default_keys, equal_keys)
+def masks(facts: Facts) -> Iterator[Problem]:
+    """What was shown in place of a secret is not taken for it, wherever its address says that it is to go (R47)."""
+    for key, value in secrets_in(facts.settings):
+        if is_masked(value):
+            mend = "give the value itself, or secret:// and where it is kept"
+            yield facts.problem("error", key, "it is the mask that is shown in place of the value", mend)
+
+
+RULES = (masks, absent_keys, short_keys, passphrase, private_key_form, default_keys, equal_keys)
 """All of them."""
 
 

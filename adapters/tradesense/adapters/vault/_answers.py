@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from tradesense.core.errors import SecretStoreMalformed
+from tradesense.core.sensitive import decode_secret
 
 T = TypeVar("T")
 
@@ -24,6 +25,10 @@ class Answer(msgspec.Struct, frozen=True):
     date: str = ""
     """The server's clock, as HTTP's ``Date`` says it."""
 
+    def __repr__(self) -> str:
+        """Without the body, which may hold a secret."""
+        return f"Answer({self.kind!r})"
+
     def says(self, words: str) -> bool:
         """Whether one of the server's error messages holds ``words``."""
         return any(words in message for message in messages(self.body))
@@ -34,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
         :raises SecretStoreMalformed: it is something else.
         """
         try:
-            return msgspec.json.decode(self.body, type=kind)
+            return msgspec.json.decode(self.body, type=kind, dec_hook=decode_secret)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # The decoder's message names a field and a type, never a value.
             raise SecretStoreMalformed(

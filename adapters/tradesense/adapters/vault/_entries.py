@@ -103,6 +103,10 @@ class Entry(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     metadata: _EntryMetadata
 
+    def __repr__(self) -> str:
+        """Without the fields, which hold the value."""
+        return f"Entry({self.metadata!r})"
+
     def secret(self, path: str) -> StoredSecret:
         """The value with its version.
 

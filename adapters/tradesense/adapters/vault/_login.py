@@ -24,19 +24,13 @@ Ask = Callable[[str, Mapping[str, Any] | None, Secret], Awaitable[Answer]]
 
 
 class _Auth(msgspec.Struct, frozen=True):
-    client_token: str
+    client_token: Secret
     lease_duration: float = 0
     renewable: bool = False
-
-    def __repr__(self) -> str:
-        return "_Auth()"
 
 
 class _LoggedIn(msgspec.Struct, frozen=True):
     auth: _Auth
-
-    def __repr__(self) -> str:
-        return "_LoggedIn()"
 
 
 class _Self(msgspec.Struct, frozen=True):
@@ -118,7 +112,7 @@ class Login:
                 mend="correct the role and what proves it",
             )
         auth = answer.read(_LoggedIn).auth
-        self._token = Secret(auth.client_token)
+        self._token = auth.client_token
         return auth.lease_duration
 
     async def _look(self) -> float:

@@ -16,6 +16,7 @@ from tradesense.adapters.vault._api import VaultApi
 from tradesense.core.errors import DecryptionFailed, InvalidInput, SecretStoreUnavailable
 from tradesense.core.secrets.models import KeyStatus, WrappedKey
 from tradesense.core.secrets.ports import KeyEncryption, KeyRing
+from tradesense.core.sensitive import Secret
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class _Ciphertext(msgspec.Struct, frozen=True):
 
 
 class _Plaintext(msgspec.Struct, frozen=True):
-    plaintext: str
+    plaintext: Secret
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -85,7 +86,7 @@ class TransitKeyEncryption:
         if answer.kind != "done":
             raise DecryptionFailed(f"the transit engine does not unwrap what {wrapped.key_id!r} wrapped", origin=ORIGIN)
         try:
-            return base64.b64decode(_read(answer, _Plaintext).plaintext, validate=True)
+            return base64.b64decode(_read(answer, _Plaintext).plaintext.reveal_bytes(), validate=True)
         except binascii.Error as error:
             raise SecretStoreUnavailable("the transit engine's answer cannot be read", origin=ORIGIN) from error
 

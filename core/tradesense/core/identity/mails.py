@@ -79,6 +79,10 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str
 
+    def __repr__(self) -> str:
+        """Without the words, which may hold a link that proves who reads it."""
+        return f"Rendered(subject={self.subject!r})"
+
 
 class Mails:
     """Renders mails in the language of whoever reads them."""

@@ -215,6 +215,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     """The same key is the same message: a provider that can tell sends it once."""
 
+    def __repr__(self) -> str:
+        """Without the words, which may hold a link that proves who reads it."""
+        return f"Message(to={self.to!r}, subject={self.subject!r}, key={self.key!r})"
+
 
 class ExternalIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Who an external provider says this is. The identity is (provider, subject), never the email (ASVS 6.8.1)."""

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
-from tradesense.core.errors import InvalidInput, InvalidSecretPath, SecretTooLarge
-from tradesense.core.sensitive import Secret
+from tradesense.core.errors import InvalidInput, InvalidSecretPath, SecretEmpty, SecretMasked, SecretTooLarge
+from tradesense.core.sensitive import MASK, Secret, is_masked
 
 MAX_PATH = 512
 MAX_VALUE = 64 * 1024
@@ -131,10 +131,18 @@ def check_prefix(prefix: str) -> str:
 
 
 def check_value(value: Secret) -> Secret:
-    """Return ``value`` when it fits.
+    """Return ``value`` when it can be written.
 
+    :raises SecretEmpty: it has no byte.
     :raises SecretTooLarge: it has more than 65,536 bytes.
+    :raises SecretMasked: it is the mask that is shown in place of a value, or JSON in which a text is that mask.
     """
+    if not value:
+        raise SecretEmpty("a secret value has at least one byte", mend="see what was to write it")
+    if is_masked(value):
+        raise SecretMasked(
+            f"the value holds {MASK!r}, which is shown in place of one", mend="send the value itself, or leave it out"
+        )
     if len(value) > MAX_VALUE:
         raise SecretTooLarge(f"a secret value has at most {MAX_VALUE} bytes, this one {len(value)}")
     return value

@@ -45,6 +45,10 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the error."""
     detail: str = ""
 
+    def __repr__(self) -> str:
+        """Without the value."""
+        return f"Remembered(read_at={self.read_at!r}, refused={self.refused!r})"
+
 
 class CachedReads:
     """Reads of one provider through ``cache``, which nobody else uses and which shares nothing but its notices."""

@@ -104,6 +104,8 @@ class Secrets:
         :param cas: the version that must be current, 0 for none; refused where the provider cannot hold it.
         :raises InvalidSecretPath: ``path`` is outside the grammar.
         :raises SecretTooLarge: the value is over 64 KiB.
+        :raises SecretEmpty: it has no byte.
+        :raises SecretMasked: it is a mask, or holds one.
         :raises SecretConflict: another version is current.
         :raises InvalidInput: the provider cannot do this.
         """

@@ -8,18 +8,15 @@ from typing import BinaryIO
 import msgspec
 
 from tradesense.core.errors import InvalidInput
+from tradesense.core.sensitive import Secret, decode_secret
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One account."""
 
     email: str
-    password_hash: str
+    password_hash: Secret
     verified: bool = False
-
-    def __repr__(self) -> str:
-        """Without the hash."""
-        return "Line(...)"
 
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, Line]]:
@@ -30,6 +27,6 @@ def lines(file: BinaryIO) -> Iterator[tuple[int, Line]]:
     for number, line in enumerate(file, 1):
         if line.strip():
             try:
-                yield number, msgspec.json.decode(line, type=Line)
+                yield number, msgspec.json.decode(line, type=Line, dec_hook=decode_secret)
             except msgspec.MsgspecError as error:
                 raise InvalidInput("the line is no account", origin=f"line {number}") from error

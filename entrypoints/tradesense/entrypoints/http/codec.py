@@ -13,7 +13,7 @@ from litestar.plugins import OpenAPISchemaPlugin, PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.typing import FieldDefinition
 
-from tradesense.core.sensitive import Secret
+from tradesense.core.sensitive import Secret, decode_secret
 from tradesense.entrypoints.http import problems
 from tradesense.entrypoints.http.problems import Refused
 
@@ -53,16 +53,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
 @lru_cache(256)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind, dec_hook=_decode)
-
-
-def _decode(kind: type[Any], value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        try:
-            return Secret(value)
-        except UnicodeEncodeError as error:
-            raise ValueError("Expected text of Unicode scalar values") from error
-    raise TypeError("Expected `str`")
+    return msgspec.json.Decoder(kind, dec_hook=decode_secret)
 
 
 def is_secret(kind: Any) -> bool:
