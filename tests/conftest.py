@@ -153,7 +153,7 @@ def own_openbao() -> Iterator[OwnServer[OpenBao]]:
 
 
 @pytest.fixture
-def fault_proxy() -> Callable[[str, int], FaultProxy]:
+def fault_proxy() -> Callable[..., FaultProxy]:
     return FaultProxy
 
 

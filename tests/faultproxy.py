@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from types import TracebackType
 from typing import Self
@@ -18,8 +19,10 @@ class FaultProxy:
     one direction).
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.upstream = (host, port)
+        self.tls = tls
+        """With it, clients speak TLS to the proxy, which speaks to the server as before."""
         self.host = "127.0.0.1"
         self.port = 0
         self.latency = 0.0
@@ -56,7 +59,7 @@ class FaultProxy:
 
     async def up(self) -> None:
         """Listen, on the same port as before if there was one."""
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:

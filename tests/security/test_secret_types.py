@@ -41,6 +41,7 @@ PLAIN = {
     "gcp.settings.GcpSettings.credentials_file": "the name of a file",
     "local._fernet.Token.token": "ciphertext, as it stands in somebody's file",
     "secrets.envelope.Envelope.nonce": "public by design, and of use once",
+    "secrets.datakeys.Held.nonce": "likewise",
     "identity.models.ActionToken.token_hash": "the hash of 256 random bits",
     "identity.models.RefreshToken.token_hash": "likewise",
     "identity.models.Session.token_hash": "likewise",
