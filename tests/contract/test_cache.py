@@ -223,6 +223,14 @@ class TestSqlLocksOnPostgresql(OnPostgresql, LockProviderContract):
     capabilities = sqldatabases.capabilities(LockProvider)
 
 
+class TestSqlLimiterOnSqlite(OnSqlite, RateLimiterContract):
+    capabilities = sqldatabases.capabilities(RateLimiter)
+
+
+class TestSqlLimiterOnPostgresql(OnPostgresql, RateLimiterContract):
+    capabilities = sqldatabases.capabilities(RateLimiter)
+
+
 class TestMemoryFences(Memory, FencesContract):
     capabilities = contracted.manifest("memory", Fences).capabilities
 

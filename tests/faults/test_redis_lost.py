@@ -7,7 +7,7 @@ import time
 import httpx2
 import pytest
 
-from client import Api
+from client import PASSWORD, Api
 from load import Load, p99
 from platform_process import serving
 from servers import wait_until
@@ -148,6 +148,7 @@ def test_F06_what_was_revoked_stays_dead_when_redis_forgets_everything(env, own_
         ended = {"Authorization": f"Bearer {logged_out['access_token']}"}
         assert other.client.post("/api/v1/auth/logout", headers=ended).status_code == 204
         kept = other.login(VICTIM)
+        assert attacked(server.url, 5) == [401] * 5, "with the three logins these are all the attempts that there are"
         assert api.client.put("/api/v1/secrets/team/key", json={"value": "new"}).status_code == 200
         assert api.client.delete("/api/v1/flags/beta").status_code == 204
         for forget in (forget_all, restart):
@@ -159,6 +160,8 @@ def test_F06_what_was_revoked_stays_dead_when_redis_forgets_everything(env, own_
                 assert other.client.get("/api/v1/auth/session").status_code == 200
                 assert api.client.get("/api/v1/secrets/team/key").json()["value"] == "new"
                 assert api.client.get("/api/v1/flags/beta").status_code == 404
+            assert attacked(server.url, 2) == [429] * 2, "no attempt is given back: the database has counted as well"
+        assert guess(other.client, PASSWORD) == 429, "the right password has to wait as well"
         # a spent token is still known for one, and ends its family
         assert rights(server.url, spent)[1] in {400, 401}
         assert rights(server.url, kept)[0] == 200

@@ -61,11 +61,23 @@ class Adapters:
         :raises SettingsInvalid: its section is wrong.
         :raises MissingDependency: its SDK is not installed.
         """
+        offer = self._offer(port, name, key)
         if (port, name) not in self._built:
-            offer = self._offer(port, name, key)
             self._built[port, name] = self._build(offer, self.context)
-            label = f"{offer.adapter.room}.{port.__name__}"
-            self.bindings[label] = f"{name} ({offer.distribution} {offer.version})"
+        self.bindings[f"{offer.adapter.room}.{port.__name__}"] = f"{name} ({offer.distribution} {offer.version})"
+        adapter: P = self._built[port, name]
+        return adapter
+
+    def beside(self, port: type[P], name: str) -> P | None:
+        """The adapter of this name over what the chosen ones share, not yet opened; ``None`` when nobody offers it.
+
+        It serves next to the chosen one, which alone is told of as what stands behind the port.
+        """
+        found = [offer for offer in self._plugins.registry.offers(port) if offer.adapter.name == name]
+        if not found:
+            return None
+        if (port, name) not in self._built:
+            self._built[port, name] = self._build(found[0], self.context)
         adapter: P = self._built[port, name]
         return adapter
 

@@ -129,7 +129,8 @@ class Platform(containers.DeclarativeContainer):
     tokens = identity(Tokens, signer=signer, random=random)
     anchors = Singleton(Anchors, trail=trail, settings=settings.provided.audit, clock=clock, jobs=jobs)
     browsers = Singleton(members.known_browsers, adapters, settings)
-    attempts = Singleton(Attempts, throttle=throttle, browsers=browsers, policy=policy)
+    floor = Singleton(members.floor, adapters, settings)
+    attempts = Singleton(Attempts, throttle=throttle, browsers=browsers, policy=policy, floor=floor)
     sessions = identity(
         Sessions, hasher=hasher, recognition=recognition, attempts=attempts, telemetry=telemetry, random=random
     )

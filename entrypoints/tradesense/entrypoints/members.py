@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tradesense.core.cache.ports import RateLimiter
+from tradesense.core.capabilities import Capability
 from tradesense.core.identity.browsers import KnownBrowsers
 from tradesense.core.identity.csrf import CsrfTokens
 from tradesense.core.identity.mails import Mails
@@ -35,6 +37,18 @@ def known_browsers(adapters: Adapters, settings: Settings) -> KnownBrowsers:
 def returns(settings: Settings) -> Returns:
     """Where one may go on to after a link of a mail."""
     return Returns(settings.identity.return_to)
+
+
+def floor(adapters: Adapters, settings: Settings) -> RateLimiter | None:
+    """What counts attempts where accounts lie, so that they are counted when the chosen limiter has forgotten them.
+
+    ``None`` where that one counts there itself, or where nothing is kept.
+    """
+    name = settings.identity.provider
+    if name == settings.cache.limiter:
+        return None
+    limiter = adapters.beside(RateLimiter, name)
+    return limiter if limiter and Capability.PERSISTENT in adapters.capabilities(RateLimiter, name) else None
 
 
 def mails(settings: Settings, returns: Returns) -> Mails:

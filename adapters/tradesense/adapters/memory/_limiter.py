@@ -2,62 +2,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.ambient import Clock
 from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts
 from tradesense.core.cache.ports import RateLimiter
-
-ROUNDING = 1e-9
-"""Seconds: who waits for exactly as long as was said is not sent away for the last digit of a float."""
-
-
-@dataclass(slots=True)
-class _Log:
-    """The attempts that were allowed within the last period: when, and what each cost."""
-
-    attempts: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]])
-    used: int = 0
-    until: float = 0.0
-    """When the last of them stops counting."""
-
-    def forget(self, since: float) -> None:
-        while self.attempts and self.attempts[0][0] <= since:
-            self.used -= self.attempts.popleft()[1]
-
-    def free_at(self, needed: int) -> float:
-        """When ``needed`` more have stopped counting, less the period."""
-        freed = 0
-        for at, cost in self.attempts:
-            freed += cost
-            if freed >= needed:
-                return at
-        return self.attempts[-1][0] if self.attempts else 0.0
-
-    def verdict(self, limit: Limit, cost: int, now: float, *, count: bool) -> Verdict:
-        """What to say of an attempt, which is counted when it fits and ``count`` is true."""
-        over = self.used + cost - limit.count
-        if over <= 0 and count:
-            self.attempts.append((now, cost))
-            self.used += cost
-            self.until = now + limit.period
-        return Verdict(
-            allowed=over <= 0,
-            remaining=max(0, limit.count - self.used),
-            retry_after=max(0.0, self.free_at(over) + limit.period - now) if over > 0 else 0.0,
-            reset_after=max(0.0, self.attempts[0][0] + limit.period - now) if self.attempts else 0.0,
-        )
+from tradesense.core.cache.window import ROUNDING, Window
 
 
 class _Logs:
     """The counts of one backend, the least recently tried first."""
 
     def __init__(self, _: MemoryState) -> None:
-        self.of: OrderedDict[tuple[str, str], _Log] = OrderedDict()
+        self.of: OrderedDict[tuple[str, str], Window] = OrderedDict()
 
 
 class MemoryLimiter(Lifecycle):
@@ -95,16 +55,16 @@ class MemoryLimiter(Lifecycle):
         self.check_open()
         self._logs.of.pop((limit.name, key), None)
 
-    def _current(self, key: str, limit: Limit, now: float) -> _Log:
+    def _current(self, key: str, limit: Limit, now: float) -> Window:
         log = self._log((limit.name, key), now)
         log.forget(now - limit.period + ROUNDING)
         return log
 
-    def _log(self, place: tuple[str, str], now: float) -> _Log:
+    def _log(self, place: tuple[str, str], now: float) -> Window:
         logs = self._logs.of
         log = logs.get(place)
         if log is None:
-            log = logs[place] = _Log(until=now)
+            log = logs[place] = Window(until=now)
             self._make_room(now)
         else:
             logs.move_to_end(place)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.audit.ports import AuditLog
-from tradesense.core.cache.ports import Fences, LockProvider
+from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
 from tradesense.core.flags.ports import ExperimentStore, FlagStore, SegmentStore
@@ -68,5 +68,6 @@ def tradesense_adapters() -> Iterable[Adapter]:
         _sql(AuditLog, "audit:audit_log", "The audit trail as a hash chain in a table", _JOINING),
         _sql(Outbox, "jobs:outbox_of", "Jobs in a table until the queue has them", _OUTBOX),
         _sql(LockProvider, "cache:lock_provider", "Leases in a table, timed by the database", _KEPT),
+        _sql(RateLimiter, "cache:rate_limiter", "Exact limits in a table, for counts of some hundreds", _KEPT),
         _sql(Fences, "cache:fences_of", "The greatest fencing token of each lease, in a table", _JOINING),
     )

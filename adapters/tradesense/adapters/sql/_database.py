@@ -119,10 +119,12 @@ class Database:
             ambient.after.append(call)
 
     @asynccontextmanager
-    async def writing(self, unavailable: type[Unavailable] = DatabaseUnavailable) -> AsyncGenerator[AsyncConnection]:
-        """A connection in this task's transaction, or in one of its own that ends with the body."""
+    async def writing(
+        self, unavailable: type[Unavailable] = DatabaseUnavailable, *, alone: bool = False
+    ) -> AsyncGenerator[AsyncConnection]:
+        """A connection in this task's transaction, unless ``alone``, or in one of its own that ends with the body."""
         with translated(self.place, unavailable):
-            ambient = self._joined()
+            ambient = None if alone else self._joined()
             if ambient is None:
                 async with self._transaction() as connection:
                     with self._silence.judged():

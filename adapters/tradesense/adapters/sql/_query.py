@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect, Double, Select
 
 Row = Sequence[Any]
 Process = Callable[[Any], Any] | None
@@ -40,7 +40,11 @@ class Compiled:
             compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._names
         )
         results: list[Process] = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.selected_columns
+            # both drivers give doubles as they are, and SQLAlchemy asks for a code of the type that only a cursor has
+            None
+            if isinstance(column.type, Double)
+            else column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in statement.selected_columns
         ]
         self._results = tuple(results) if any(results) else None
 

@@ -20,6 +20,7 @@ REVISIONS = (
     "0006_grants",
     "0007_flag_revisions",
     "0008_experiments",
+    "0009_limits",
 )
 """Every revision, oldest first, as the files in ``migrations/versions`` name them."""
 

@@ -262,6 +262,15 @@ fences = Table(
     Column("token", BigInteger, nullable=False),
 )
 
+# What may be tried how often: a row for each key under each limit.
+limits = Table(
+    "limits",
+    metadata,
+    Column("place", LargeBinary, primary_key=True),
+    Column("attempts", LargeBinary, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
 outbox = Table(
     "outbox",
     metadata,

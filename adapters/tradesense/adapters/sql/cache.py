@@ -6,14 +6,13 @@ import asyncio
 from typing import Any
 
 from sqlalchemy import bindparam, update
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import Double, TypeEngine
+from sqlalchemy.types import Double
 
 from tradesense.adapters.sql import _upsert
 from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._fences import SqlFences
+from tradesense.adapters.sql._limiter import SqlLimiter
+from tradesense.adapters.sql._now import database_now
 from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._tables import leases
 from tradesense.adapters.sql.settings import SqlSettings
@@ -28,23 +27,6 @@ OWNER_BYTES = 16
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.25
 """Seconds between two tries; each pause is twice the one before, less up to a half at random."""
-
-
-class database_now(FunctionElement[float]):  # noqa: N801  # a function of SQL, written as one
-    """Seconds since 1970 by the database's clock, at this moment and not when the transaction began."""
-
-    type: TypeEngine[float] = Double()
-    inherit_cache = True
-
-
-@compiles(database_now, "postgresql")
-def _postgresql_now(_element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
-
-
-@compiles(database_now, "sqlite")
-def _sqlite_now(_element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 _UNTIL = database_now() + bindparam("ttl", type_=Double)
@@ -158,6 +140,11 @@ def lock_provider(settings: SqlSettings, context: AdapterContext) -> SqlLockProv
 def fences_of(settings: SqlSettings, context: AdapterContext) -> SqlFences:
     """The factory of the fences."""
     return SqlFences(database_of(settings, context))
+
+
+def rate_limiter(settings: SqlSettings, context: AdapterContext) -> SqlLimiter:
+    """The factory of the limiter."""
+    return SqlLimiter(database_of(settings, context))
 
 
 _: type[LockProvider] = SqlLockProvider

@@ -9,10 +9,10 @@ import msgspec
 from sqlalchemy import Double, bindparam, delete, func, literal, select, update
 
 from tradesense.adapters.sql import _upsert
+from tradesense.adapters.sql._now import database_now
 from tradesense.adapters.sql._query import Query
 from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._tables import outbox, outbox_keys
-from tradesense.adapters.sql.cache import database_now
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.errors import InvalidInput, JobQueueUnavailable
 from tradesense.core.jobs.models import Job

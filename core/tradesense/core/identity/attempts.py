@@ -2,6 +2,9 @@
 
 Every attempt is counted before the password is looked at, so that concurrent ones cannot slip through, and a success
 clears nothing: else an account of one's own would buy attempts at others (CVE-2025-6004).
+
+What counts against an account is counted once more where accounts lie: whoever makes the shared counter forget, or
+has it restarted, gets no new attempts by that (SECURITY F06).
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ import ipaddress
 import unicodedata
 
 from tradesense.core.cache.limits import Policy, Throttle
-from tradesense.core.cache.models import Limit
+from tradesense.core.cache.models import Attempt, Limit
+from tradesense.core.cache.ports import RateLimiter
 from tradesense.core.errors import LimitExceeded
 from tradesense.core.identity.browsers import KnownBrowsers
 from tradesense.core.identity.models import Client, IdentityPolicy
@@ -26,8 +30,15 @@ BLOCK_4, BLOCK_6 = 24, 48
 class Attempts:
     """Counts attempts and refuses those that are too many."""
 
-    def __init__(self, *, throttle: Throttle, browsers: KnownBrowsers, policy: IdentityPolicy) -> None:
+    def __init__(
+        self, *, throttle: Throttle, browsers: KnownBrowsers, policy: IdentityPolicy, floor: RateLimiter | None = None
+    ) -> None:
+        """Count by ``throttle``.
+
+        :param floor: keeps the counts of accounts, too, where they are not lost; ``None`` where nothing is kept.
+        """
         self._throttle = throttle
+        self._floor = floor
         self._browsers = browsers
         count, window = policy.login_attempts, policy.login_window
         self._browser = Policy(limit=Limit(name="login-browser", count=count, period=window))
@@ -55,12 +66,23 @@ class Attempts:
         else:
             name = unicodedata.normalize("NFKC", account[:320].strip()).casefold()
             asked = [(policy, name) for policy in self._account]
+        own = [Attempt(key=name, limit=policy.limit) for policy, name in asked]
+        if not known:
             asked += [(self._everybody, "all")]
             if client.address:
                 asked += [(self._block, block(client.address))]
         decision = await self._throttle.decide(asked)
         if (refused := decision.refused) is not None:
             raise LimitExceeded("too many attempts", retry_after=decision.retry_after, origin=refused.limit.name)
+        if self._floor is not None:
+            await self._count_below(self._floor, own)
+
+    async def _count_below(self, floor: RateLimiter, own: list[Attempt]) -> None:
+        verdicts = zip(own, await floor.hit_many(own), strict=True)
+        refusals = [(verdict.retry_after, one.limit.name) for one, verdict in verdicts if not verdict.allowed]
+        if refusals:
+            retry_after, name = max(refusals)
+            raise LimitExceeded("too many attempts", retry_after=retry_after, origin=name)
 
 
 def block(address: str) -> str:
