@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 
 import asyncpg
 import httpx2
@@ -24,6 +25,8 @@ from tradesense.core.testing import eventually
 from tradesense.core.transactions import Transactions
 
 CANCELLED = 200
+TOGETHER = 4
+"""Connections that are made at once: all sixty would take a busy machine longer than the pool waits for one."""
 SLACK = 8.0
 """Seconds that a busy machine may add; without the time-out they would wait for twenty."""
 
@@ -56,7 +59,8 @@ async def test_F22_60_sleeping_statements_exhaust_the_pool_and_those_who_wait_ar
     lent.telemetry = telemetry = MemoryTelemetry(clock=lent.clock)
     limits = {"pool_size": 50, "max_overflow": 10, "pool_timeout": 1.0, "statement_timeout": 30}
     async with sql(Transactions, database_url, lent, **limits) as unit:
-        held = [asyncio.create_task(hold(unit, 20)) for _ in range(60)]
+        turns = asyncio.Semaphore(TOGETHER)
+        held = [asyncio.create_task(hold(unit, 20, turns)) for _ in range(60)]
 
         async def all_asleep():
             """Sixty statements sleep."""
@@ -77,9 +81,14 @@ async def test_F22_60_sleeping_statements_exhaust_the_pool_and_those_who_wait_ar
         assert telemetry.series(instruments.DATABASE_CONNECTIONS, ("primary", "used")).value == 0
 
 
-async def hold(unit, seconds):
-    async with unit.begin(), unit._shared.writing() as connection:
-        await connection.execute(select(func.pg_sleep(seconds)))
+async def hold(unit, seconds, turns=None):
+    """Keep a connection busy for so long; with ``turns``, make it when it is one's turn."""
+    async with AsyncExitStack() as turn:
+        if turns is not None:
+            await turn.enter_async_context(turns)
+        async with unit.begin(), unit._shared.writing() as connection:
+            await turn.aclose()
+            await connection.execute(select(func.pg_sleep(seconds)))
 
 
 async def refused(unit):

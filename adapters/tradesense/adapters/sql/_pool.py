@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.util import await_
+from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
 from tradesense.core.telemetry.instruments import (
     DATABASE_CONNECTIONS,
@@ -34,12 +37,39 @@ class Gauges:
         self.timeouts = telemetry.bind(DATABASE_POOL_TIMEOUTS, (pool,))
 
 
+class Waiting(AsyncAdaptedQueue[ConnectionPoolEntry]):
+    """SQLAlchemy's queue of idle connections, where whoever waits for one needs no task of its own to be timed.
+
+    What it does instead is what ``asyncio.wait_for`` has done since Python 3.12; before, a wait cost more than a read.
+    """
+
+    def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:  # noqa: FBT001, FBT002  # the base's signature
+        """An idle connection, waited for where ``block`` is true, ``timeout`` seconds at most.
+
+        :raises Empty: none became idle.
+        """
+        try:
+            return self.get_nowait()
+        except Empty:
+            if not block:
+                raise
+        try:
+            return await_(self._got(within=timeout))
+        except TimeoutError as error:
+            raise Empty from error
+
+    async def _got(self, *, within: float | None) -> ConnectionPoolEntry:
+        async with asyncio.timeout(within):
+            return await self._queue.get()
+
+
 class MeasuredPool(AsyncAdaptedQueuePool):
     """SQLAlchemy's pool, measured once it was given gauges.
 
     The wait is measured for those who find no idle connection; the others do not wait.
     """
 
+    _queue_class = Waiting  # pyright: ignore[reportAssignmentType]  # the base says less of what it holds
     gauges: Gauges | None = None
 
     def measure(self, gauges: Gauges) -> None:

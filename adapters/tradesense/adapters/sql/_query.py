@@ -34,11 +34,22 @@ class Compiled:
     def __init__(self, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._names = tuple(compiled.positiontup or ())
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._binds = tuple(
-            compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._names
+        names = compiled.positiontup or ()
+        processes: list[Process] = [
+            compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names
+        ]
+        fixed = compiled.params
+        self._given = tuple(
+            (at, name, process)
+            for at, (name, process) in enumerate(zip(names, processes, strict=True))
+            if fixed[name] is None
         )
+        """Those that a caller gives: where, by which name, and how they are turned into the driver's."""
+        self._values = [
+            None if fixed[name] is None else (fixed[name] if process is None else process(fixed[name]))
+            for name, process in zip(names, processes, strict=True)
+        ]
+        """All of them, those of the statement itself in their places."""
         results: list[Process] = [
             # both drivers give doubles as they are, and SQLAlchemy asks for a code of the type that only a cursor has
             None
@@ -50,11 +61,11 @@ class Compiled:
 
     def values(self, parameters: dict[str, Any]) -> list[Any]:
         """The parameters by position."""
-        given = self._fixed | parameters if self._fixed else parameters
-        return [
-            given[name] if process is None else process(given[name])
-            for name, process in zip(self._names, self._binds, strict=True)
-        ]
+        values = self._values.copy()
+        for at, name, process in self._given:
+            value = parameters[name]
+            values[at] = value if process is None else process(value)
+        return values
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows with the values that the columns' types promise."""

@@ -42,7 +42,7 @@ class SecretReading(Room):
 
     async def get(self, path: str) -> StoredSecret:
         """See :meth:`SecretStore.get`."""
-        found = await self._read(_secrets.CURRENT, path=path, now=self._clock.now())
+        found = await self._read(_secrets.CURRENT, {"path": path, "now": self._clock.now()})
         if found is None:
             raise absent(path)
         return found
@@ -51,14 +51,14 @@ class SecretReading(Room):
         """See :meth:`VersionedSecretStore.get_version`."""
         found = None
         if 1 <= version <= MAX_VERSION:
-            found = await self._read(_secrets.NUMBERED, path=path, version=version, now=self._clock.now())
+            found = await self._read(_secrets.NUMBERED, {"path": path, "version": version, "now": self._clock.now()})
         if found is None:
             raise absent(path, version)
         return found
 
     async def pending(self, path: str) -> StoredSecret | None:
         """See :meth:`RotatingSecretStore.pending`."""
-        return await self._read(_secrets.PENDING, path=path)
+        return await self._read(_secrets.PENDING, {"path": path})
 
     async def versions(self, path: str) -> tuple[SecretVersion, ...]:
         """See :meth:`VersionedSecretStore.versions`. A pending version is among them."""
@@ -98,10 +98,11 @@ class SecretReading(Room):
     async def _fetch(self, query: Query, **parameters: Any) -> Sequence[Row]:
         return await self._ready().fetch(query, parameters, self.unavailable)
 
-    async def _read(self, query: Query, *, path: str, **parameters: Any) -> StoredSecret | None:
-        rows = await self._fetch(query, path=path, **parameters)
+    async def _read(self, query: Query, parameters: dict[str, Any]) -> StoredSecret | None:
+        rows = await self._ready().fetch(query, parameters, self.unavailable)
         if not rows:
             return None
+        path: str = parameters["path"]
         version, envelope, created_at, created_by = rows[0]
         sealer = self._sealer
         if (value := sealer.quick(path, version, envelope)) is None:
