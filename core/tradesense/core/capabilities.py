@@ -52,3 +52,5 @@ class Capability(StrEnum):
     """Messages of a topic are shared out within consumer groups: the adapter is a ``TopicGroups``."""
     DEAD_LETTERS = "dead-letters"
     """What a group could not do is kept aside: the adapter is a ``DeadLetters``."""
+    OVERVIEW = "overview"
+    """Topics can be listed, and what is old on them removed: the adapter is a ``TopicOverview``."""

@@ -160,6 +160,8 @@ async def open_container(
     ready["jobs"].every(Periodic(name="identity.sweep", every=parts.SWEEP_SECONDS, run=ready["sessions"].sweep))
     ready["jobs"].every(Periodic(name="identity.sweep-links", every=parts.SWEEP_SECONDS, run=ready["actions"].sweep))
     ready["jobs"].every(Periodic(name="jobs.forget-keys", cron=parts.FORGET_CRON, run=ready["relay"].forget))
+    if ready["events"].listed:
+        ready["jobs"].every(Periodic(name="events.expire", cron=parts.EXPIRE_CRON, run=ready["events"].expire))
     rotating.renewing(adapters, ready["watch"], given, settings, platform.provider())
     if ready["rotation"].policies:
         ready["jobs"].every(Periodic(name="secrets.rotate", every=rotating.EVERY_SECONDS, run=ready["rotation"].run))

@@ -55,6 +55,7 @@ PATTERNS, BUCKET_HASH = "re2", "mmh3"
 
 SWEEP_SECONDS = 60.0
 FORGET_CRON = "17 * * * *"
+EXPIRE_CRON = "47 * * * *"
 
 
 def making(*given: Any, **named: Any) -> Callable[..., Singleton[Any]]:
@@ -144,6 +145,8 @@ def events(adapters: Adapters, settings: Settings, topics: Topics, telemetry: Fa
         retain=wanted.retain,
         attempts=wanted.attempts,
         retry=wanted.retry,
+        retain_for=wanted.retain_for,
+        dead_for=wanted.dead_for,
     )
 
 

@@ -135,6 +135,10 @@ class EventsSettings(Section, frozen=True, kw_only=True):
 
     retain: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
     """Events that a topic keeps at least, for those who come back and for groups that are behind."""
+    retain_for: Annotated[float, Meta(ge=0, le=315_360_000)] = 0.0
+    """Seconds after which a topic's events are removed, however few there are; 0 for never."""
+    dead_for: Annotated[float, Meta(ge=0, le=315_360_000)] = 2_592_000.0
+    """Seconds after which dead letters are removed; 0 for never."""
     attempts: Annotated[int, Meta(ge=1, le=100)] = 5
     """How often an event is handed to a consumer group before it is a dead letter."""
     retry: Annotated[float, Meta(ge=1, le=86_400)] = 30.0

@@ -12,7 +12,7 @@ from tradesense.core.testing import Contract, TopicsContract
 
 
 class Logs(Timed, TopicsContract):
-    capabilities = frozenset({Capability.SHARED, Capability.GROUPS, Capability.DEAD_LETTERS})
+    capabilities = frozenset({Capability.SHARED, Capability.GROUPS, Capability.DEAD_LETTERS, Capability.OVERVIEW})
     Store = MemoryTopics
 
     @pytest.fixture
@@ -206,6 +206,32 @@ class TestListsDeadLettersNewestFirst(Logs):
         async def dead(self, topic, group, *, cursor=None, limit=100):
             page = await super().dead(topic, group, cursor=cursor, limit=limit)
             return Page(items=page.items[::-1], cursor=page.cursor)
+
+
+class TestOverlooksGroups(Logs):
+    caught_by = ("test_the_overview_tells_what_every_topic_holds",)
+
+    class Store(MemoryTopics):
+        async def overview(self):
+            return [replace(each, groups=()) for each in await super().overview()]
+
+
+class TestExpiresWhateverItsAge(Logs):
+    caught_by = ("test_what_is_old_goes_when_asked_and_groups_stay_where_they_are",)
+
+    class Store(MemoryTopics):
+        async def expire(self, *, messages=None, letters=None):
+            return await super().expire(
+                messages=None if messages is None else -1, letters=None if letters is None else -1
+            )
+
+
+class TestExpiresMessagesWithLetters(Logs):
+    caught_by = ("test_what_is_old_goes_when_asked_and_groups_stay_where_they_are",)
+
+    class Store(MemoryTopics):
+        async def expire(self, *, messages=None, letters=None):
+            return await super().expire(messages=messages or letters, letters=letters)
 
 
 class TestTopicsAreNeverClosed(Logs):

@@ -130,7 +130,7 @@ def _cache() -> Iterable[Adapter]:
         name="memory",
         factory=f"{_HERE}.cache:topics",
         summary="Topics with groups and dead letters within one process",
-        capabilities=frozenset({Capability.GROUPS, Capability.DEAD_LETTERS}),
+        capabilities=frozenset({Capability.GROUPS, Capability.DEAD_LETTERS, Capability.OVERVIEW}),
     )
     yield Adapter(
         port=LockProvider,

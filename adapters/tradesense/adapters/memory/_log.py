@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tradesense.adapters.memory._state import MemoryState
-from tradesense.core.cache.models import DeadLetter, Entry, History, order
+from tradesense.core.cache.models import DeadLetter, Entry, GroupSummary, History, TopicSummary, order
 
 LOST = ""
 """The consumer of messages whose consumer has left."""
@@ -44,6 +45,19 @@ class Log:
     def find(self, place: tuple[int, int]) -> Entry | None:
         at = bisect_right(self._order, place) - 1
         return self._entries[at] if at >= 0 and self._order[at] == place else None
+
+    def expire(self, before: int) -> int:
+        """Drop what was published before so many milliseconds; returns how many."""
+        old = bisect_left(self._order, (before, 0))
+        del self._order[:old], self._entries[:old]
+        return old
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def first(self) -> str:
+        return self._entries[0].position if self._entries else ""
 
     def history(self, position: str, limit: int) -> History:
         place = order(position)
@@ -90,6 +104,37 @@ class Logs:
         if log is None:
             log = self._logs[topic] = Log(topic)
         return log
+
+    def overview(self) -> list[TopicSummary]:
+        """Every topic with a message or a group."""
+        groups: dict[str, list[GroupSummary]] = {}
+        for (topic, name), group in sorted(self.groups.items()):
+            dead = len(self.dead.get((topic, name), ()))
+            groups.setdefault(topic, []).append(GroupSummary(group=name, pending=len(group.held), dead=dead))
+        return [
+            TopicSummary(
+                topic=topic,
+                messages=len(log),
+                first=log.first,
+                last=log.last,
+                groups=tuple(groups.get(topic, ())),
+            )
+            for topic, log in sorted(self._logs.items())
+            if len(log) or topic in groups
+        ]
+
+    def expire(self, before: int) -> int:
+        """Drop messages that were published before so many milliseconds; returns how many."""
+        return sum(log.expire(before) for log in self._logs.values())
+
+    def bury_no_longer(self, before: datetime) -> int:
+        """Drop dead letters of before then; returns how many."""
+        gone = 0
+        for letters in self.dead.values():
+            for number in [number for number, letter in letters.items() if letter.at < before]:
+                del letters[number]
+                gone += 1
+        return gone
 
     def number(self) -> str:
         self._numbers += 1

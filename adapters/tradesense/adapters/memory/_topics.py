@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
@@ -13,8 +14,8 @@ from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._log import LOST, Held, Logs
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.ambient import Clock
-from tradesense.core.cache.models import MAX_DEAD, DeadLetter, Delivery, Entry, History, order
-from tradesense.core.cache.ports import DeadLetters, TopicGroups, Topics
+from tradesense.core.cache.models import MAX_DEAD, DeadLetter, Delivery, Entry, History, TopicSummary, order
+from tradesense.core.cache.ports import DeadLetters, TopicGroups, TopicOverview, Topics
 from tradesense.core.errors import InvalidInput
 from tradesense.core.paging import Page, check_cursor
 
@@ -164,6 +165,21 @@ class MemoryTopics(Lifecycle):
         letters = self._letters(topic, group)
         return sum(letters.pop(number, None) is not None for number in ids)
 
+    async def overview(self) -> Sequence[TopicSummary]:
+        """See :meth:`TopicOverview.overview`."""
+        self.check_open()
+        return self._logs.overview()
+
+    async def expire(self, *, messages: float | None = None, letters: float | None = None) -> int:
+        """See :meth:`TopicOverview.expire`."""
+        self.check_open()
+        now, gone = self._clock.now(), 0
+        if messages is not None:
+            gone += self._logs.expire(int((now.timestamp() - messages) * 1000))
+        if letters is not None:
+            gone += self._logs.bury_no_longer(now - timedelta(seconds=letters))
+        return gone
+
     def _letters(self, topic: str, group: str) -> OrderedDict[str, DeadLetter]:
         return self._logs.dead.setdefault((topic, group), OrderedDict())
 
@@ -199,3 +215,4 @@ def _check_number(cursor: str) -> None:
 _: type[Topics] = MemoryTopics
 _groups: type[TopicGroups] = MemoryTopics
 _dead: type[DeadLetters] = MemoryTopics
+_overview: type[TopicOverview] = MemoryTopics

@@ -47,7 +47,9 @@ def tradesense_adapters() -> Iterable[Adapter]:
             summary="Topics with groups and dead letters on streams of Redis or Valkey",
             settings=RedisSettings,
             section="redis",
-            capabilities=frozenset({Capability.SHARED, Capability.GROUPS, Capability.DEAD_LETTERS}),
+            capabilities=frozenset(
+                {Capability.SHARED, Capability.GROUPS, Capability.DEAD_LETTERS, Capability.OVERVIEW}
+            ),
             requires=_REDIS,
         ),
         Adapter(

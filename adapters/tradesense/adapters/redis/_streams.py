@@ -94,6 +94,33 @@ if ARGV[3] == 'again' then redis.call('xdel', KEYS[1], ARGV[2]) end
 redis.call('xadd', KEYS[2], 'maxlen', ARGV[4], '*', 'm', ARGV[5], 'p', ARGV[6], 'a', ARGV[7], 'r', ARGV[8])
 return 1
 """)
+# How many entries, the first place and the last, and the groups.
+ABOUT = Script("""
+local stream, groups = KEYS[1], {}
+local first = redis.call('xrange', stream, '-', '+', 'count', 1)[1]
+local last = redis.call('xrevrange', stream, '+', '-', 'count', 1)[1]
+local found = redis.pcall('xinfo', 'groups', stream)
+if not found.err then
+  for _, one in ipairs(found) do
+    local about = {}
+    for j = 1, #one, 2 do about[one[j]] = one[j + 1] end
+    table.insert(groups, about['name'])
+  end
+end
+return {redis.call('xlen', stream), first and first[1] or '', last and last[1] or '', groups}
+""")
+# A stream that is empty and that no group reads goes itself.
+EXPIRE = Script("""
+local time = redis.call('time')
+local before = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - tonumber(ARGV[1])
+if before <= 0 then return 0 end
+local gone = redis.call('xtrim', KEYS[1], 'minid', string.format('%.0f', before))
+if redis.call('xlen', KEYS[1]) == 0 then
+  local groups = redis.pcall('xinfo', 'groups', KEYS[1])
+  if not groups.err and #groups == 0 then redis.call('del', KEYS[1]) end
+end
+return gone
+""")
 # KEYS: the dead letters, what is replayed.
 REPLAY = Script("""
 redis.pcall('xgroup', 'create', KEYS[2], ARGV[1], '0', 'mkstream')

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tradesense.adapters.redis._client import RedisClients, milliseconds
-from tradesense.adapters.redis._groups import RedisGroups
+from tradesense.adapters.redis._overview import RedisOverview
 from tradesense.adapters.redis._streams import AFTER, MESSAGE
 from tradesense.core.cache.models import Entry, History
-from tradesense.core.cache.ports import DeadLetters, TopicGroups, Topics
+from tradesense.core.cache.ports import DeadLetters, TopicGroups, TopicOverview, Topics
 from tradesense.core.errors import TopicsUnavailable
 
 MOST_FOLLOWED = 1_000
 """Messages that one call of `follow` returns."""
 
 
-class RedisTopics(RedisGroups):
+class RedisTopics(RedisOverview):
     """One stream per topic, one more per group for what is replayed, and one for its dead letters.
 
     How long the server keeps them is its own matter: what must outlive it needs its persistence switched on.
@@ -75,3 +75,4 @@ def _entry(topic: str, place: bytes, fields: list[Any]) -> Entry:
 _: type[Topics] = RedisTopics
 _groups: type[TopicGroups] = RedisTopics
 _dead: type[DeadLetters] = RedisTopics
+_overview: type[TopicOverview] = RedisTopics

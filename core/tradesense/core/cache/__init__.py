@@ -7,9 +7,11 @@ from tradesense.core.cache.models import (
     DeadLetter,
     Delivery,
     Entry,
+    GroupSummary,
     History,
     Lease,
     Limit,
+    TopicSummary,
     Verdict,
 )
 from tradesense.core.cache.named import NamedCache
@@ -23,6 +25,7 @@ from tradesense.core.cache.ports import (
     LockProvider,
     RateLimiter,
     TopicGroups,
+    TopicOverview,
     Topics,
 )
 from tradesense.core.cache.refresh import Refresh
@@ -40,6 +43,7 @@ __all__ = (
     "Entry",
     "EntryOptions",
     "Fences",
+    "GroupSummary",
     "History",
     "HybridCache",
     "Lease",
@@ -49,6 +53,8 @@ __all__ = (
     "RateLimiter",
     "Refresh",
     "TopicGroups",
+    "TopicOverview",
+    "TopicSummary",
     "Topics",
     "Verdict",
     "cached",

@@ -11,8 +11,8 @@ from msgspec import UNSET
 from tradesense.core.ambient import Clock, Ids
 from tradesense.core.cache.cloudevents import CloudEvent, encode
 from tradesense.core.cache.consumer import Consumer, EventHandler
-from tradesense.core.cache.models import DeadLetter, check_topic
-from tradesense.core.cache.ports import DeadLetters, TopicGroups, Topics
+from tradesense.core.cache.models import DeadLetter, TopicSummary, check_topic
+from tradesense.core.cache.ports import DeadLetters, TopicGroups, TopicOverview, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
 from tradesense.core.paging import MAX_PAGE, Page
@@ -42,6 +42,8 @@ class Events:
         retain: int = RETAIN,
         attempts: int = ATTEMPTS,
         retry: float = RETRY,
+        retain_for: float = 0,
+        dead_for: float = 0,
     ) -> None:
         self._topics = topics
         self._capabilities = capabilities
@@ -51,6 +53,8 @@ class Events:
         self._retain = retain
         self._attempts = attempts
         self._retry = retry
+        self._retain_for = retain_for
+        self._dead_for = dead_for
         self._consumers: list[Consumer] = []
 
     async def publish(self, topic: str, event: CloudEvent) -> str:
@@ -136,6 +140,26 @@ class Events:
         :raises ConfigurationError: it keeps none.
         """
         return cast("DeadLetters", self._declared(Capability.DEAD_LETTERS))
+
+    @property
+    def listed(self) -> bool:
+        """Whether the adapter tells which topics there are, and removes what is old."""
+        return Capability.OVERVIEW in self._capabilities
+
+    async def overview(self) -> Sequence[TopicSummary]:
+        """Every topic that holds an event or has a group, by name.
+
+        :raises ConfigurationError: the adapter of the topics does not tell.
+        """
+        return await cast("TopicOverview", self._declared(Capability.OVERVIEW)).overview()
+
+    async def expire(self) -> int:
+        """Remove events and dead letters that are older than the deployment keeps them; returns how many went.
+
+        :raises ConfigurationError: the adapter of the topics does not do that.
+        """
+        topics = cast("TopicOverview", self._declared(Capability.OVERVIEW))
+        return await topics.expire(messages=self._retain_for or None, letters=self._dead_for or None)
 
     async def dead(self, topic: str, group: str, *, cursor: str | None = None, limit: int = 100) -> Page[DeadLetter]:
         """A page of what the group has given up, oldest first."""

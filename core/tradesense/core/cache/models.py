@@ -111,6 +111,28 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How a group stands."""
+
+    group: str
+    pending: int
+    """Messages that are handed out and not acknowledged."""
+    dead: int
+    """Messages that it has given up, and that are kept aside."""
+
+
+class TopicSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How a topic stands."""
+
+    topic: str
+    messages: int
+    first: str = ""
+    """The position of the oldest message; ``""`` where there is none."""
+    last: str = ""
+    groups: tuple[GroupSummary, ...] = ()
+    """By name."""
+
+
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache of one process has done since it was opened, and how it is."""
 

@@ -6,7 +6,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from tradesense.core.cache.models import Attempt, DeadLetter, Delivery, Entry, History, Lease, Limit, Verdict
+from tradesense.core.cache.models import (
+    Attempt,
+    DeadLetter,
+    Delivery,
+    Entry,
+    History,
+    Lease,
+    Limit,
+    TopicSummary,
+    Verdict,
+)
 from tradesense.core.paging import Page
 
 
@@ -172,6 +182,25 @@ class DeadLetters(Protocol):
 
     async def discard(self, topic: str, group: str, ids: Sequence[str]) -> int:
         """Remove these; how many there were."""
+        ...
+
+
+class TopicOverview(Protocol):
+    """What there is on all topics, for operators, and what is to go from them by its age (``OVERVIEW``).
+
+    Both look at everything that the adapter holds, and are for once in a while. Every method may raise
+    :class:`TopicsUnavailable` and, before opening and after closing, :class:`AdapterClosed`.
+    """
+
+    async def overview(self) -> Sequence[TopicSummary]:
+        """Every topic that holds a message or has a group, by name."""
+        ...
+
+    async def expire(self, *, messages: float | None = None, letters: float | None = None) -> int:
+        """Remove messages that are older than ``messages`` seconds, and dead letters older than ``letters``.
+
+        ``None`` leaves them all. Groups stay where they are. Returns how many went.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tradesense.core.cache.models import Delivery, order
+from tradesense.core.cache.models import Delivery, GroupSummary, TopicSummary, order
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import InvalidInput
 from tradesense.core.testing.base import Contract, Make, every, fresh, opened, requires, together
@@ -18,7 +18,7 @@ from tradesense.core.testing.checks import Advance, interrupt, started
 RETAIN = 1_000_000
 LONG = 60.0
 SHORT = 0.4
-GROUPS, DEAD = Capability.GROUPS, Capability.DEAD_LETTERS
+GROUPS, DEAD, OVERVIEW = Capability.GROUPS, Capability.DEAD_LETTERS, Capability.OVERVIEW
 DELIVERY = Delivery(topic="a", position="1-0", receipt="1-0", message=b"x", attempt=5)
 
 
@@ -231,6 +231,47 @@ class GroupsContract(Contract):
             assert await topics.discard(topic, group, [first.id, third.id, "1-1", "none"]) == 2
             assert (await topics.dead(topic, group)).items == (second,)
             assert await topics.replay(topic, group, [first.id]) == 0
+
+    @requires(GROUPS, DEAD, OVERVIEW)
+    async def test_the_overview_tells_what_every_topic_holds(self, adapter: Make[Any]) -> None:
+        async with opened(adapter()) as topics:
+            topic, group = await self._held(topics, 2)
+            first, second = (each.position for each in (await topics.after(topic, "", 10)).entries)
+            other, plain = fresh("g"), fresh()
+            await topics.join(topic, other)
+            last = await topics.publish(plain, b"x", retain=RETAIN)
+            held = await topics.claim(topic, group, "c", idle=0, limit=1)
+            assert await topics.bury(group, held[0], "why") is True
+            groups = [GroupSummary(group=group, pending=1, dead=1), GroupSummary(group=other, pending=0, dead=0)]
+            expected = [
+                TopicSummary(
+                    topic=topic,
+                    messages=2,
+                    first=first,
+                    last=second,
+                    groups=tuple(sorted(groups, key=lambda one: one.group)),
+                ),
+                TopicSummary(topic=plain, messages=1, first=last, last=last),
+            ]
+            found = [each for each in await topics.overview() if each.topic in {topic, plain}]
+            assert found == sorted(expected, key=lambda one: one.topic)
+
+    @requires(GROUPS, DEAD, OVERVIEW)
+    async def test_what_is_old_goes_when_asked_and_groups_stay_where_they_are(
+        self, adapter: Make[Any], advance: Advance | None
+    ) -> None:
+        async with opened(adapter()) as topics:
+            topic, group = await self._buried(topics, 3)
+            assert await topics.expire() == 0
+            assert await topics.expire(messages=LONG, letters=LONG) == 0
+            await self._pass(advance)
+            position = await topics.publish(topic, b"new", retain=RETAIN)
+            assert await topics.expire(letters=SHORT) == 3
+            assert (await topics.dead(topic, group)).items == ()
+            assert len((await topics.after(topic, "", 10)).entries) == 4, "messages are another matter"
+            assert await topics.expire(messages=SHORT, letters=SHORT) == 3
+            assert [each.position for each in (await topics.after(topic, "", 10)).entries] == [position]
+            assert await self._read(topics, topic, group) == [b"new"]
 
     async def _held(self, topics: Any, count: int, consumer: str = "c") -> tuple[str, str]:
         """A topic, and a group of which a consumer holds so many messages."""

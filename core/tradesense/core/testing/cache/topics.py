@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tradesense.core.cache.models import MAX_MESSAGE, Entry, order
-from tradesense.core.cache.ports import DeadLetters, TopicGroups, Topics
+from tradesense.core.cache.ports import DeadLetters, TopicGroups, TopicOverview, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import TopicsUnavailable
 from tradesense.core.testing.base import Make, fresh, opened, requires, together
@@ -34,6 +34,10 @@ GROUP_CALLS: Calls = {
     "replay": lambda topics: topics.replay("a", "g", ["1-0"]),
     "discard": lambda topics: topics.discard("a", "g", ["1-0"]),
 }
+OVERVIEW_CALLS: Calls = {
+    "overview": lambda topics: topics.overview(),
+    "expire": lambda topics: topics.expire(messages=60, letters=60),
+}
 FAR_BEYOND = "99999999999999-0"
 
 
@@ -41,7 +45,11 @@ class TopicsContract(GroupsContract):
     """What every :class:`Topics` must do, with its groups and dead letters where it declares them."""
 
     port = Topics
-    extensions: ClassVar = {Capability.GROUPS: TopicGroups, Capability.DEAD_LETTERS: DeadLetters}
+    extensions: ClassVar = {
+        Capability.GROUPS: TopicGroups,
+        Capability.DEAD_LETTERS: DeadLetters,
+        Capability.OVERVIEW: TopicOverview,
+    }
 
     @pytest.fixture
     def unreachable(self) -> Make[Topics] | None:
@@ -195,4 +203,9 @@ class TopicsContract(GroupsContract):
             assert await two.last(topic) == position
 
     def _calls(self) -> Calls:
-        return {**CALLS, **GROUP_CALLS} if Capability.GROUPS in self.capabilities else CALLS
+        calls = dict(CALLS)
+        if Capability.GROUPS in self.capabilities:
+            calls |= GROUP_CALLS
+        if Capability.OVERVIEW in self.capabilities:
+            calls |= OVERVIEW_CALLS
+        return calls
