@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from msgspec import UNSET
 
+from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock, Ids
 from tradesense.core.cache.cloudevents import CloudEvent, encode
 from tradesense.core.cache.consumer import Consumer, EventHandler
@@ -153,6 +154,7 @@ class Events:
         """
         return await cast("TopicOverview", self._declared(Capability.OVERVIEW)).overview()
 
+    @as_system()
     async def expire(self) -> int:
         """Remove events and dead letters that are older than the deployment keeps them; returns how many went.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tradesense.core.acting import as_operator
 from tradesense.entrypoints.cli.output import output_option, show_one, show_rows
 from tradesense.entrypoints.cli.session import operator, pages, work
 
@@ -26,6 +27,7 @@ def events() -> None:
 
 @events.command()
 @output_option
+@as_operator("events:read-dead")
 def topics(output: str) -> None:
     """List topics with their groups: what each has in hand, and what it has given up."""
 
@@ -48,6 +50,7 @@ def topics(output: str) -> None:
 @click.argument("topic")
 @click.argument("group")
 @output_option
+@as_operator("events:read-dead")
 def dead(topic: str, group: str, output: str) -> None:
     """List what GROUP has given up of TOPIC, oldest first."""
 
@@ -62,6 +65,7 @@ def dead(topic: str, group: str, output: str) -> None:
 @click.argument("group")
 @click.argument("number", metavar="ID")
 @output_option
+@as_operator("events:read-dead")
 def show(topic: str, group: str, number: str, output: str) -> None:
     """Show one dead letter with its event."""
 
@@ -81,6 +85,7 @@ def show(topic: str, group: str, number: str, output: str) -> None:
 @click.argument("numbers", metavar="[ID]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that there are now.")
 @output_option
+@as_operator("events:write-dead", "events.replay")
 def replay(topic: str, group: str, numbers: tuple[str, ...], output: str, *, every: bool) -> None:
     """Hand dead letters out to GROUP again, as if for the first time."""
     _check(numbers, every=every)
@@ -97,6 +102,7 @@ def replay(topic: str, group: str, numbers: tuple[str, ...], output: str, *, eve
 @click.argument("numbers", metavar="[ID]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that there are now.")
 @output_option
+@as_operator("events:write-dead", "events.discard")
 def drop(topic: str, group: str, numbers: tuple[str, ...], output: str, *, every: bool) -> None:
     """Remove dead letters of GROUP for good."""
     _check(numbers, every=every)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from tradesense.core.acting import as_operator
 from tradesense.core.errors import InvalidInput
 from tradesense.entrypoints.cli.output import output_option, say, show_one
 from tradesense.entrypoints.cli.session import operator, work
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--stdin", "piped", is_flag=True, required=True, help="Read the change from standard input.")
 @click.option("--cas", type=click.IntRange(min=1), help="Write only if this version is current.")
 @output_option
+@as_operator("secrets:write", "secrets.patch")
 def patch(path: str, *, piped: bool, cas: int | None, output: str) -> None:  # noqa: ARG001  # it says where secrets come from
     """Merge a JSON object into the value of PATH, which must be one, as a new version.
 
@@ -44,6 +46,7 @@ def patch(path: str, *, piped: bool, cas: int | None, output: str) -> None:  # n
 @click.command()
 @click.argument("path")
 @output_option
+@as_operator("secrets:read")
 def metadata(path: str, output: str) -> None:
     """Show the custom metadata of the secret at PATH, which are not secret."""
 
@@ -56,6 +59,7 @@ def metadata(path: str, output: str) -> None:
 @click.command()
 @click.argument("path")
 @click.argument("entries", nargs=-1, metavar="[KEY=VALUE]...")
+@as_operator("secrets:write", "secrets.describe")
 def describe(path: str, entries: tuple[str, ...]) -> None:
     """Replace all custom metadata of the secret at PATH; without entries there are none. They are not secret."""
     custom: dict[str, str] = {}
@@ -75,6 +79,7 @@ def describe(path: str, entries: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("path")
 @output_option
+@as_operator("secrets:read")
 def retention(path: str, output: str) -> None:
     """Show how many versions are kept of PATH, and for how long."""
 
@@ -93,6 +98,7 @@ def retention(path: str, output: str) -> None:
 @click.option(
     "--delete-after", type=click.FloatRange(min=0), metavar="SECONDS", help="Of versions written from now on; 0: never."
 )
+@as_operator("secrets:write", "secrets.retain")
 def retain(path: str, *, max_versions: int | None, delete_after: float | None) -> None:
     """Say how many versions of PATH are kept, and for how long. What is not named stays as it is."""
     if max_versions is None and delete_after is None:
