@@ -14,7 +14,7 @@ from tradesense.core.flags.models import Flag
 from tradesense.entrypoints.cli.definitions import read_definition, show_history
 from tradesense.entrypoints.cli.experiments import results
 from tradesense.entrypoints.cli.failures import FAILED
-from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
+from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows, tell
 from tradesense.entrypoints.cli.session import operator, pages, work
 
 if TYPE_CHECKING:
@@ -100,15 +100,16 @@ def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
 @flags.command()
 @click.argument("key")
 @click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
+@output_option
 @as_operator("flags:write", "flags.delete")
-def delete(key: str, expected: int | None) -> None:
+def delete(key: str, expected: int | None, output: str) -> None:
     """Remove the flag KEY. Its history stays."""
 
     async def remove(services: Services) -> None:
         await services.flags.delete(key, actor=operator(), expected=expected)
 
     work(remove, keeps="flags.provider")
-    say(f"removed {key}")
+    tell(f"removed {key}", {"key": key, "removed": True}, output)
 
 
 @flags.command()

@@ -10,7 +10,7 @@ import msgspec
 
 from tradesense.core.acting import as_operator
 from tradesense.core.errors import InvalidInput
-from tradesense.entrypoints.cli.output import output_option, say, show_one
+from tradesense.entrypoints.cli.output import output_option, show_one, tell
 from tradesense.entrypoints.cli.session import operator, work
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def metadata(path: str, output: str) -> None:
 @click.command()
 @click.argument("path")
 @click.argument("entries", nargs=-1, metavar="[KEY=VALUE]...")
+@output_option
 @as_operator("secrets:write", "secrets.describe")
-def describe(path: str, entries: tuple[str, ...]) -> None:
+def describe(path: str, entries: tuple[str, ...], output: str) -> None:
     """Replace all custom metadata of the secret at PATH; without entries there are none. They are not secret."""
     custom: dict[str, str] = {}
     for entry in entries:
@@ -73,7 +74,7 @@ def describe(path: str, entries: tuple[str, ...]) -> None:
         await services.secrets.describe(path, custom, actor=operator())
 
     work(change, keeps="secrets.provider")
-    say(f"{path} has {len(custom)} entries of metadata")
+    tell(f"{path} has {len(custom)} entries of metadata", {"path": path, "metadata": custom}, output)
 
 
 @click.command()
@@ -98,8 +99,9 @@ def retention(path: str, output: str) -> None:
 @click.option(
     "--delete-after", type=click.FloatRange(min=0), metavar="SECONDS", help="Of versions written from now on; 0: never."
 )
+@output_option
 @as_operator("secrets:write", "secrets.retain")
-def retain(path: str, *, max_versions: int | None, delete_after: float | None) -> None:
+def retain(path: str, *, max_versions: int | None, delete_after: float | None, output: str) -> None:
     """Say how many versions of PATH are kept, and for how long. What is not named stays as it is."""
     if max_versions is None and delete_after is None:
         raise click.UsageError("name --max-versions or --delete-after")
@@ -115,7 +117,9 @@ def retain(path: str, *, max_versions: int | None, delete_after: float | None) -
 
     made = work(change, keeps="secrets.provider")
     kept = f"the newest {made.max_versions}" if made.max_versions else "as many as the provider likes"
-    say(f"versions of {path} that are kept: {kept}; for {f'{made.delete_after:g} s' if made.delete_after else 'ever'}")
+    span = f"{made.delete_after:g} s" if made.delete_after else "ever"
+    fields = {"path": path, "max_versions": made.max_versions, "delete_after": made.delete_after}
+    tell(f"versions of {path} that are kept: {kept}; for {span}", fields, output)
 
 
 COMMANDS: tuple[click.Command, ...] = (patch, metadata, describe, retention, retain)

@@ -51,6 +51,14 @@ def show_one(fields: Row, output: str) -> None:
         click.echo(f"{name:<{width}}  {_cell(value)}".rstrip())
 
 
+def tell(sentence: str, fields: Row, output: str) -> None:
+    """Say what was done: a sentence for people, ``fields`` as a JSON object for programs."""
+    if output == "json":
+        show_json(fields)
+    else:
+        say(sentence)
+
+
 def show_json(value: Any) -> None:
     """Print a value as indented JSON."""
     import msgspec  # noqa: PLC0415  # `--help` need not pay for it

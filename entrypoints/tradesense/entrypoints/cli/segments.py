@@ -9,7 +9,7 @@ import click
 from tradesense.core.acting import as_operator
 from tradesense.core.flags.models import Segment
 from tradesense.entrypoints.cli.definitions import read_definition, show_history
-from tradesense.entrypoints.cli.output import output_option, say, show_json, show_one, show_rows
+from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows, tell
 from tradesense.entrypoints.cli.session import operator, pages, work
 
 if TYPE_CHECKING:
@@ -84,15 +84,16 @@ def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
 @segments.command()
 @click.argument("key")
 @click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
+@output_option
 @as_operator("flags:write", "segments.delete")
-def delete(key: str, expected: int | None) -> None:
+def delete(key: str, expected: int | None, output: str) -> None:
     """Remove the segment KEY, which no flag and no other segment asks for. Its history stays."""
 
     async def remove(services: Services) -> None:
         await services.flags.segments.delete(key, actor=operator(), expected=expected)
 
     work(remove, keeps="flags.provider")
-    say(f"removed {key}")
+    tell(f"removed {key}", {"key": key, "removed": True}, output)
 
 
 @segments.command()

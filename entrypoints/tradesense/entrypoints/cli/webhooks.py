@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tradesense.core.acting import as_operator
-from tradesense.entrypoints.cli.output import output_option, say, show_one, show_rows
+from tradesense.entrypoints.cli.output import output_option, show_one, show_rows, tell
 from tradesense.entrypoints.cli.session import operator, work
 
 if TYPE_CHECKING:
@@ -62,15 +62,16 @@ def deliveries(name: str, lines: int, output: str) -> None:
 @webhooks.command()
 @click.argument("name")
 @click.argument("message_id", metavar="ID")
+@output_option
 @as_operator("webhooks:write", "webhooks.redeliver")
-def redeliver(name: str, message_id: str) -> None:
+def redeliver(name: str, message_id: str, output: str) -> None:
     """Send the message ID to the webhook NAME once more, as soon as a worker has the time."""
 
     async def send(services: Services) -> None:
         await services.webhooks.redeliver(name, message_id, actor=operator())
 
     work(send, keeps="jobs.outbox")
-    say(f"{message_id} will be sent again")
+    tell(f"{message_id} will be sent again", {"webhook": name, "id": message_id}, output)
 
 
 @webhooks.command()
