@@ -175,6 +175,9 @@ def test_a_benchmark_prints_a_row_for_each_operation(bare, monkeypatch: pytest.M
     assert bare("bench", "cache", "--adapters", "nosuch").exit_code == 78
     assert bare("bench", "cache", "--adapters", ",").exit_code == 2
     assert bare("bench", "fish").exit_code == 2
+    nowhere = bare("bench", "cache", "--report", "nowhere/report.html")
+    assert nowhere.exit_code == 2
+    assert "no directory nowhere" in nowhere.stderr
 
 
 def test_a_benchmark_of_a_server_that_the_settings_do_not_name_says_so(bare):

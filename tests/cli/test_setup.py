@@ -109,7 +109,10 @@ def test_a_plugin_is_checked_by_building_what_it_offers(bare):
     assert done.exit_code == 1
     assert "the login 'token' needs token (from secrets.vault.token)" in done.stdout
     done = bare(
-        "plugins", "check", "vault", env={"TRADESENSE_PLUGINS": "memory,sql,argon2,jose,console,null,local,prometheus,common"}
+        "plugins",
+        "check",
+        "vault",
+        env={"TRADESENSE_PLUGINS": "memory,sql,argon2,jose,console,null,local,prometheus,common"},
     )
     assert "skipped" in done.stderr
 

@@ -283,3 +283,67 @@ async def test_a_caller_s_cancellation_is_never_swallowed(connect: Callable[...,
             task.cancel()
             await asyncio.wait({task}, timeout=2)
             assert task.cancelled(), f"cancelled after {turns} turns of the loop"
+
+
+async def test_a_key_without_a_form_fails_for_its_own_caller_alone(connect: Callable[..., Any]) -> None:
+    async with RedisCache(await connect()) as store:
+        await store.set("a", b"1", 30)
+        found = await asyncio.gather(
+            *(store.get(key) for key in ("a", "\ud800", "a", "\udfff", "a")), return_exceptions=True
+        )
+    assert [one if isinstance(one, bytes) else type(one) for one in found] == [
+        *(b"1", UnicodeEncodeError, b"1", UnicodeEncodeError, b"1"),
+    ]
+
+
+async def test_many_keys_go_in_several_commands(connect: Callable[..., Any]) -> None:
+    clients = await connect()
+    keys = [f"k{number}" for number in range(1_100)]
+    async with RedisCache(clients) as store:
+        await store.set_many(dict.fromkeys(keys, b"v"), 30)
+        sizes = list[int]()
+        read = clients.commands.mget
+
+        async def mget(some: list[str]) -> Any:
+            sizes.append(len(some))
+            return await read(some)
+
+        clients.commands.mget = mget
+        assert await store.get_many(keys) == dict.fromkeys(keys, b"v")
+        assert sizes == [1000, 100]
+        assert len(await store.remaining(keys)) == 1_100
+        assert await store.delete(*keys) == 1_100
+
+
+async def test_large_values_go_in_several_pipelines(connect: Callable[..., Any]) -> None:
+    clients = await connect()
+    values = {f"k{number}": bytes([number]) * 1_500_000 for number in range(5)}
+    async with RedisCache(clients) as store:
+        sent, pipeline = list[bool](), clients.commands.pipeline
+
+        def counted(*, transaction: bool) -> Any:
+            sent.append(transaction)
+            return pipeline(transaction=transaction)
+
+        clients.commands.pipeline = counted
+        await store.set_many(values, 30)
+        assert sent == [False] * 3
+        assert await store.get_many(list(values)) == values
+
+
+async def test_many_attempts_that_count_no_longer_are_dropped_at_once(
+    connect: Callable[..., Any], unique_prefix: str
+) -> None:
+    clients = await connect()
+    limit, log = Limit(name="many", count=5_000, period=60), f"{unique_prefix}:limit:many:me"
+    fill = """
+local time = redis.call('time')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+for number = 1, 3000 do redis.call('rpush', KEYS[1], string.format('%.0f', now - 120000000 + number)) end
+for number = 1, 5 do redis.call('rpush', KEYS[1], string.format('%.0f', now - 10000000 + number)) end
+return redis.call('llen', KEYS[1])
+"""
+    assert await clients.commands.eval(fill, 1, log) == 3_005
+    async with RedisLimiter(clients) as limiter:
+        assert (await limiter.hit("me", limit)).remaining == 4_994
+    assert await clients.commands.eval("return redis.call('llen', KEYS[1])", 1, log) == 6

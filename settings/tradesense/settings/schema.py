@@ -15,7 +15,7 @@ from tradesense.settings.identity import IdentitySettings
 class LimitSettings(Section, frozen=True, kw_only=True):
     """``[http.limits.NAME]``: how many requests of one caller are answered."""
 
-    count: Positive
+    count: Annotated[int, Meta(ge=1, le=10_000_000)]
     """At most so many within any ``period``."""
     period: Annotated[float, Meta(ge=0.001, le=2_678_400)]
     """Seconds."""
@@ -27,7 +27,7 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     routes: tuple[str, ...] = ()
     """Path templates, as in ``/api/v1/flags/{key}``, with a method before them if only one is meant; or the names that
     routes are grouped by in ``/schema/openapi.json``, as in ``flags``. All routes when empty."""
-    cost: Positive = 1
+    cost: Annotated[int, Meta(ge=1, le=10_000)] = 1
     """What one request counts for."""
     fail: Literal["closed", "open", "stricter"] = "stricter"
     """When the shared count is away: answer nobody (503), everybody, or count in each process to a quarter."""

@@ -78,6 +78,29 @@ class TestStartsItsTokensAgain(Locks):
             return lease and replace(lease, token=1)
 
 
+class TestCountsItsTokensFromOne(Locks):
+    """So that a fence takes its leases for old ones, where another provider's came before."""
+
+    caught_by = ("test_tokens_go_on_from_those_of_any_provider_before",)
+
+    class Provider(MemoryLocks):
+        counted = 0
+
+        def _take(self, name, ttl):
+            lease = super()._take(name, ttl)
+            self.counted += 1
+            return lease and replace(lease, token=self.counted)
+
+
+class TestMakesALeaseOfAnything(Locks):
+    caught_by = ("test_what_cannot_be_held_is_refused_and_nobody_else_is",)
+
+    class Provider(MemoryLocks):
+        async def acquire(self, name, ttl, *, wait=0):
+            name = name.encode("utf-8", "replace").decode()[:512] or "?"
+            return await super().acquire(name, ttl if 0 < ttl < 1e6 else 0.001, wait=wait)
+
+
 class TestNamesItsOwnersByNumber(Locks):
     caught_by = ("test_owners_cannot_be_guessed",)
 
@@ -256,6 +279,32 @@ class TestAsksItsLimitsOneAfterTheOther(Limiters):
             self.check_open()
             check_attempts(attempts)
             return tuple([await self.hit(one.key, one.limit, cost=one.cost) for one in attempts])
+
+
+class TestCountsAnything(Limiters):
+    caught_by = ("test_what_cannot_be_counted_is_refused_and_nothing_else_is",)
+
+    class Limiter(MemoryLimiter):
+        async def hit(self, key, limit, *, cost=1):
+            count = max(1, min(limit.count, 1000))
+            period = limit.period if 0 < limit.period < 1e6 else 60
+            return await super().hit(key, replace(limit, count=count, period=period), cost=min(cost, count))
+
+
+class TestTakesOneHalfOfAPairForAnother(Limiters):
+    caught_by = ("test_any_text_is_a_key",)
+
+    class Limiter(MemoryLimiter):
+        async def hit(self, key, limit, *, cost=1):
+            return await super().hit(key.encode("utf-8", "replace").decode(), limit, cost=cost)
+
+
+class TestRefusesWhatCostsMuch(Limiters):
+    caught_by = ("test_an_attempt_may_cost_as_much_as_is_allowed",)
+
+    class Limiter(MemoryLimiter):
+        async def hit(self, key, limit, *, cost=1):
+            return await super().hit(key, limit, cost=min(cost, 1000))
 
 
 class TestEnforcesShadows(Limiters):

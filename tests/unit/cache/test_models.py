@@ -13,7 +13,7 @@ def test_a_valid_key_is_returned_as_it_is(key):
     assert check_key(key) == key
 
 
-@pytest.mark.parametrize("key", ["", "x" * (MAX_KEY + 1), "a\n", "\x00", "a\x1fb", "\x7f", "\r\n"])
+@pytest.mark.parametrize("key", ["", "x" * (MAX_KEY + 1), "a\n", "\x00", "a\x1fb", "\x7f", "\r\n", "\ud800", "a\udfff"])
 def test_any_other_key_is_refused(key):
     with pytest.raises(InvalidCacheKey):
         check_key(key)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.ambient import Clock
-from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts
+from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts, check_cost, check_limit
 from tradesense.core.cache.ports import RateLimiter
 from tradesense.core.cache.window import ROUNDING, Window
 
@@ -36,6 +36,8 @@ class MemoryLimiter(Lifecycle):
     async def hit(self, key: str, limit: Limit, *, cost: int = 1) -> Verdict:
         """See :meth:`RateLimiter.hit`."""
         self.check_open()
+        check_limit(limit)
+        check_cost(limit, cost)
         now = self._clock.monotonic()
         log = self._current(key, limit, now)
         return log.verdict(limit, cost, now, count=True)

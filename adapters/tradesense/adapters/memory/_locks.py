@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.core.ambient import Clock, Random
-from tradesense.core.cache.models import Lease
+from tradesense.core.cache.models import Lease, check_lease
 from tradesense.core.cache.ports import LockProvider
 
 OWNER_BYTES = 16
+MICROSECONDS = 1_000_000
 SWEEP_AT = 1024
 """Leases below which nobody looks for expired ones."""
 
@@ -51,7 +52,10 @@ class _Leases:
         self.held: dict[str, _Held] = {}
         self.lines: dict[str, _Line] = {}
         self.token = 0
-        """One counter for all names: it grows with every acquisition of each, and no name needs to be remembered."""
+        """One counter for all names: it grows with every acquisition of each, and no name needs to be remembered.
+
+        It is never below the clock, so that it goes on growing in the next process.
+        """
         self._sweep_at = SWEEP_AT
 
     def sweep(self, now: float) -> None:
@@ -80,6 +84,7 @@ class MemoryLocks(Lifecycle):
     async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
         """See :meth:`LockProvider.acquire`."""
         self.check_open()
+        check_lease(name, ttl)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         while (lease := self._take(name, ttl)) is None:
@@ -116,7 +121,7 @@ class MemoryLocks(Lifecycle):
         if held is not None and held.until > now:
             return None
         self._leases.sweep(now)
-        self._leases.token += 1
+        self._leases.token = max(self._leases.token + 1, int(self._clock.now().timestamp() * MICROSECONDS))
         owner = self._random.bytes(OWNER_BYTES).hex()
         self._leases.held[name] = _Held(owner, self._leases.token, now + ttl)
         self._set_alarm(name)

@@ -173,7 +173,9 @@ class Script:
         self._source = source
         self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, redis: Client, keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Any:
+    async def __call__(
+        self, redis: Client, keys: Sequence[str] | Sequence[bytes], arguments: Sequence[str | int | bytes]
+    ) -> Any:
         """Run it; a server that does not know it yet is given the source."""
         try:
             return await redis.evalsha(self._digest, len(keys), *keys, *arguments)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tradesense.adapters.redis._client import RedisAdapter, RedisClients, Script, milliseconds
 from tradesense.adapters.redis._commands import Client
-from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts
+from tradesense.core.cache.models import Attempt, Limit, Verdict, check_attempts, check_cost, check_limit
 from tradesense.core.cache.ports import RateLimiter
 from tradesense.core.errors import LimiterUnavailable
 
@@ -18,7 +18,8 @@ LAST, SHADOW = 1, 2
 
 # For each key: how many, within how many microseconds, at what cost, for how many milliseconds the list is kept, and
 # marks: 1 for the last key of an attempt, 2 for one that refuses nothing. A list holds the instants, in microseconds,
-# of what was allowed, oldest first. An attempt drops those that are a period old, and is allowed while every list of
+# of what was allowed, oldest first. An attempt drops those that are a period old (where they are many, at once, as the
+# server does nothing else meanwhile), and is allowed while every list of
 # its own has room; a refused one is written nowhere. `now` never runs backwards within a list, so that the list stays
 # sorted when the server's clock is set back.
 _HIT = Script("""
@@ -33,10 +34,19 @@ for i = 1, #KEYS do
   local now, used, newest = clock, 0, redis.call('lindex', log, -1)
   if newest then
     now = math.max(now, tonumber(newest))
-    local oldest = redis.call('lindex', log, 0)
-    while oldest and tonumber(oldest) <= now - period do
+    local oldest, popped = redis.call('lindex', log, 0), 0
+    while oldest and tonumber(oldest) <= now - period and popped < 16 do
       redis.call('lpop', log)
+      popped = popped + 1
       oldest = redis.call('lindex', log, 0)
+    end
+    if oldest and tonumber(oldest) <= now - period then
+      local low, high = 1, redis.call('llen', log)
+      while low < high do
+        local middle = math.floor((low + high) / 2)
+        if tonumber(redis.call('lindex', log, middle)) <= now - period then low = middle + 1 else high = middle end
+      end
+      redis.call('ltrim', log, low, -1)
     end
     used = redis.call('llen', log)
   end
@@ -53,7 +63,12 @@ for i = 1, #KEYS do
         wait = tonumber(redis.call('lindex', log, used + cost - count - 1)) + period - now
       elseif open then
         local instant = string.format('%.0f', now)
-        for _ = 1, cost do redis.call('rpush', log, instant) end
+        local many, left = {instant}, cost
+        for n = 2, math.min(cost, 1000) do many[n] = instant end
+        while left > 0 do
+          redis.call('rpush', log, unpack(many, 1, math.min(left, 1000)))
+          left = left - 1000
+        end
         redis.call('pexpire', log, ARGV[at + 4])
         used = used + cost
       end
@@ -72,7 +87,7 @@ end
 return answers
 """)
 
-_Question = tuple[list[str], list[int]]
+_Question = tuple[list[bytes], list[int]]
 """The keys of one attempt, and five arguments for each."""
 
 
@@ -91,28 +106,27 @@ class RedisLimiter(RedisAdapter):
     async def hit(self, key: str, limit: Limit, *, cost: int = 1) -> Verdict:
         """A part of one round trip.
 
-        :raises ValueError: ``cost`` is not within 1 to ``limit.count``.
+        :raises ValueError: ``cost`` or ``limit`` is out of its range.
         """
         self._check_open()
-        if not 1 <= cost <= limit.count:
-            raise ValueError(f"an attempt costs 1 to {limit.count}, not {cost}")
+        check_cost(limit, cost)
         prefix, period, life = self._compiled(limit)
-        question = ([prefix + key], [limit.count, period, cost, life, LAST])
+        question = ([_encoded(prefix + key)], [limit.count, period, cost, life, LAST])
         return (await self._hits.ask(question).answer)[0]
 
     async def hit_many(self, attempts: Sequence[Attempt]) -> tuple[Verdict, ...]:
         """A part of one round trip.
 
-        :raises ValueError: a cost is not within 1 to its ``limit.count``, or two attempts are under one key and limit.
+        :raises ValueError: a cost or a limit is out of its range, or two attempts are under one key and limit.
         """
         self._check_open()
         check_attempts(attempts)
         if not attempts:
             return ()
-        keys, arguments = list[str](), list[int]()
+        keys, arguments = list[bytes](), list[int]()
         for attempt in attempts:
             prefix, period, life = self._compiled(attempt.limit)
-            keys.append(prefix + attempt.key)
+            keys.append(_encoded(prefix + attempt.key))
             arguments += (attempt.limit.count, period, attempt.cost, life, SHADOW if attempt.shadow else 0)
         arguments[-1] |= LAST
         return await self._hits.ask((keys, arguments)).answer
@@ -120,12 +134,13 @@ class RedisLimiter(RedisAdapter):
     async def reset(self, key: str, limit: Limit) -> None:
         """One UNLINK."""
         async with self._bounded():
-            await self._redis.unlink(self._compiled(limit)[0] + key)
+            await self._redis.unlink(_encoded(self._compiled(limit)[0] + key))
 
     def _compiled(self, limit: Limit) -> tuple[str, int, int]:
         """What the keys under ``limit`` begin with, its period in microseconds, and the life of its lists."""
         known = self._known.get(limit)
         if known is None:
+            check_limit(limit)
             name = limit.name.replace("%", "%25").replace(":", "%3A")  # so that name and key cannot run into each other
             known = (
                 self._key("limit", name, ""),
@@ -136,6 +151,11 @@ class RedisLimiter(RedisAdapter):
                 self._known.clear()
             self._known[limit] = known
         return known
+
+
+def _encoded(key: str) -> bytes:
+    """The key as it is sent: any text, as it may be what somebody typed in."""
+    return key.encode("utf-8", "surrogatepass")
 
 
 async def _decide(redis: Client, questions: list[_Question]) -> Sequence[tuple[Verdict, ...]]:

@@ -11,7 +11,7 @@ from tradesense.adapters.redis._batches import Asked
 from tradesense.adapters.redis._client import RedisAdapter, RedisClients, Script, milliseconds
 from tradesense.adapters.redis._commands import Client
 from tradesense.core.ambient import Random
-from tradesense.core.cache.models import Lease
+from tradesense.core.cache.models import Lease, check_lease
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.errors import LocksUnavailable
 
@@ -98,6 +98,7 @@ class RedisLocks(RedisAdapter):
 
     async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
         """A part of one round trip. A lease whose answer was lost ends by itself after ``ttl``."""
+        check_lease(name, ttl)
         owner = self._random.bytes(OWNER_BYTES).hex()
         token = await self._try(name, owner, ttl)
         if token <= 0 and wait > 0:
@@ -107,11 +108,13 @@ class RedisLocks(RedisAdapter):
     async def renew(self, lease: Lease) -> bool:
         """A part of one round trip."""
         self._check_open()
+        check_lease(lease.name, lease.ttl)
         return await self._renewals.ask((self._locks + lease.name, lease.owner, milliseconds(lease.ttl))).answer
 
     async def release(self, lease: Lease) -> bool:
         """A part of one round trip, which calls one waiter. It is sent though its caller is cancelled."""
         self._check_open()
+        check_lease(lease.name, lease.ttl)
         return await asyncio.shield(self._release(lease.name, lease.owner).answer)
 
     async def _try(self, name: str, owner: str, ttl: float) -> int:

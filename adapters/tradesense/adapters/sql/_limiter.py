@@ -163,7 +163,7 @@ def _decided(
 def _place(key: str, limit: Limit) -> bytes:
     """The same for no two pairs of a limit's name and a key."""
     name = limit.name.encode()
-    return hashlib.sha256(len(name).to_bytes(4) + name + key.encode()).digest()
+    return hashlib.sha256(len(name).to_bytes(4) + name + key.encode("utf-8", "surrogatepass")).digest()
 
 
 _: type[RateLimiter] = SqlLimiter

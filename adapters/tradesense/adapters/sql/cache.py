@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import BigInteger, bindparam, case, cast, update
 from sqlalchemy.types import Double
 
 from tradesense.adapters.sql import _upsert
@@ -17,7 +17,7 @@ from tradesense.adapters.sql._room import Room, database_of
 from tradesense.adapters.sql._tables import leases
 from tradesense.adapters.sql.settings import SqlSettings
 from tradesense.core.ambient import Random
-from tradesense.core.cache.models import Lease
+from tradesense.core.cache.models import Lease, check_lease
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.errors import LocksUnavailable
 from tradesense.core.finishing import finish
@@ -30,6 +30,8 @@ LONGEST_PAUSE = 0.25
 
 
 _UNTIL = database_now() + bindparam("ttl", type_=Double)
+_FLOOR = cast(database_now() * 1_000_000, BigInteger)
+"""What no token is below: so tokens go on growing where leases of another provider came before."""
 _OURS = (
     leases.c.name == bindparam("of"),
     leases.c.owner == bindparam("holder"),
@@ -55,6 +57,7 @@ class SqlLockProvider(Room):
     async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
         """See :meth:`LockProvider.acquire`. Those who wait ask again, at growing intervals."""
         database = self._apart()
+        check_lease(name, ttl)
         now = asyncio.get_running_loop().time
         until = now() + wait
         pause = FIRST_PAUSE
@@ -85,15 +88,16 @@ class SqlLockProvider(Room):
 
     async def _take(self, database: Database, name: str, ttl: float) -> Lease | None:
         owner = self._random.bytes(OWNER_BYTES).hex()
-        row = _upsert.insert(database.dialect, leases).values(name=name, owner=owner, token=1, expires_at=_UNTIL)
+        row = _upsert.insert(database.dialect, leases).values(name=name, owner=owner, token=_FLOOR, expires_at=_UNTIL)
+        token = case((leases.c.token >= row.excluded.token, leases.c.token + 1), else_=row.excluded.token)
         statement = row.on_conflict_do_update(
             index_elements=["name"],
-            set_={"owner": row.excluded.owner, "token": leases.c.token + 1, "expires_at": row.excluded.expires_at},
+            set_={"owner": row.excluded.owner, "token": token, "expires_at": row.excluded.expires_at},
             where=leases.c.expires_at <= database_now(),
         ).returning(leases.c.token)
         async with database.committing(LocksUnavailable, alone=True) as connection:
-            token = (await connection.execute(statement, {"ttl": ttl})).scalar_one_or_none()
-        return None if token is None else Lease(name=name, owner=owner, token=token, ttl=ttl)
+            given = (await connection.execute(statement, {"ttl": ttl})).scalar_one_or_none()
+        return None if given is None else Lease(name=name, owner=owner, token=given, ttl=ttl)
 
     def _apart(self) -> Database:
         """The database, provided that a statement outside the task's own transaction can go on beside it.

@@ -18,6 +18,8 @@ from tradesense.core.cache.tags import AHEAD, PREFIX, TAG_LIFE, Tags, seal_stamp
 ORIGIN_BYTES = 8
 TICK = 1e-6
 """The least time between two changes of one process, in seconds."""
+TOLD = 1_000
+"""Keys in one notice, which may have half a megabyte then."""
 BATCH = 64
 """Outstanding changes that are carried out at once."""
 
@@ -103,9 +105,11 @@ class Engine:
 
     async def changed(self, keys: Sequence[str], stamp: float) -> None:
         """Tell the other processes that ``keys`` are no longer what they were."""
-        if not await self.notices.tell(stamp, keys=dict.fromkeys(keys, stamp)):
-            for key in keys:
-                self.recovery.add(Pending(key=key, action=Action.TELL, stamp=stamp))
+        for start in range(0, len(keys), TOLD):
+            some = keys[start : start + TOLD]
+            if not await self.notices.tell(stamp, keys=dict.fromkeys(some, stamp)):
+                for key in some:
+                    self.recovery.add(Pending(key=key, action=Action.TELL, stamp=stamp))
 
     async def remove(self, keys: Sequence[str]) -> int | None:
         """Remove ``keys`` everywhere; ``None`` instead of their number when the store has to be told later."""

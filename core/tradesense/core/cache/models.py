@@ -14,6 +14,13 @@ MAX_KEY = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_VALUE = 8 * 1024 * 1024
 """Bytes."""
+MAX_LEASE = 31 * 24 * 60 * 60.0
+"""Seconds of a lease."""
+MAX_COST = 10_000
+"""Of one attempt: it bounds for how long a shared counter is busy with it."""
+MAX_COUNT = 10_000_000
+MAX_PERIOD = 400 * 24 * 60 * 60.0
+"""Seconds of a limit."""
 MAX_MESSAGE = 64 * 1024
 """Bytes of a message on a topic: what every intermediary of CloudEvents has to forward."""
 MAX_DEAD = 1_000
@@ -41,7 +48,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     count: int
+    """1 to 10,000,000."""
     period: float
+    """Over 0, at most 400 days."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +59,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     limit: Limit
     cost: int = 1
-    """1 to ``limit.count``."""
+    """1 to ``limit.count``, at most 10,000."""
     shadow: bool = False
     """Whether the limit only looks on: what it would refuse is told, and refuses nothing."""
 
@@ -163,7 +172,7 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_key(key: str) -> str:
-    """Return ``key`` when it has 1 to 512 characters and no control character.
+    """Return ``key`` when it has 1 to 512 characters, no control character and no half of a surrogate pair.
 
     :raises InvalidCacheKey: anything else.
     """
@@ -171,17 +180,57 @@ def check_key(key: str) -> str:
         raise InvalidCacheKey(f"a cache key has 1 to {MAX_KEY} characters, this one {len(key)}")
     if _CONTROL.search(key):
         raise InvalidCacheKey("a cache key has no control characters")
+    if not _is_text(key):
+        raise InvalidCacheKey("a cache key has no half of a surrogate pair")
     return key
+
+
+def check_lease(name: str, ttl: float) -> None:
+    """Check what is to be held.
+
+    :raises ValueError: the name has not 1 to 512 characters or a half of a surrogate pair, or ``ttl`` is not over 0 and
+        at most 31 days.
+    """
+    if not 0 < len(name) <= MAX_KEY or not _is_text(name):
+        raise ValueError(f"the name of a lease has 1 to {MAX_KEY} characters, and no half of a surrogate pair")
+    if not 0 < ttl <= MAX_LEASE:
+        raise ValueError(f"a lease lasts more than 0 and at most {MAX_LEASE:g} s, not {ttl:g}")
+
+
+def check_limit(limit: Limit) -> None:
+    """Check what is to be counted by.
+
+    :raises ValueError: the count is not within 1 to 10,000,000, or the period not over 0 and at most 400 days.
+    """
+    if not 1 <= limit.count <= MAX_COUNT or not 0 < limit.period <= MAX_PERIOD:
+        raise ValueError(f"a limit is 1 to {MAX_COUNT} in more than 0 and at most {MAX_PERIOD:g} s, not {limit}")
+
+
+def check_cost(limit: Limit, cost: int) -> None:
+    """Check what one attempt costs.
+
+    :raises ValueError: it is not within 1 to ``limit.count``, or above 10,000.
+    """
+    if not 1 <= cost <= min(limit.count, MAX_COST):
+        raise ValueError(f"an attempt costs 1 to {min(limit.count, MAX_COST)}, not {cost}")
+
+
+def _is_text(text: str) -> bool:
+    """Whether it has a form in UTF-8."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def check_attempts(attempts: Sequence[Attempt]) -> None:
     """Check what is to be counted together.
 
-    :raises ValueError: a cost is not within 1 to its ``limit.count``, or two attempts are under one key and limit.
+    :raises ValueError: a cost or a limit is out of its range, or two attempts are under one key and limit.
     """
     for attempt in attempts:
-        if not 1 <= attempt.cost <= attempt.limit.count:
-            raise ValueError(f"an attempt costs 1 to {attempt.limit.count}, not {attempt.cost}")
+        check_limit(attempt.limit)
+        check_cost(attempt.limit, attempt.cost)
     if len({(attempt.limit.name, attempt.key) for attempt in attempts}) != len(attempts):
         raise ValueError("two attempts that are counted together are under one key and limit")
 

@@ -231,7 +231,8 @@ class LockProvider(Protocol):
     async def acquire(self, name: str, ttl: float, *, wait: float = 0) -> Lease | None:
         """Take the lease for ``ttl`` seconds, trying for ``wait`` seconds; ``None`` when another holds it still.
 
-        A cancelled wait leaves nothing behind.
+        A cancelled wait leaves nothing behind. No token is below the clock in microseconds since 1970, so that they
+        grow on in the next provider. Raises ValueError, for this caller alone, where :func:`check_lease` does.
         """
         ...
 
@@ -269,11 +270,12 @@ class RateLimiter(Protocol):
     """Counts attempts exactly, over all processes that share the adapter."""
 
     async def hit(self, key: str, limit: Limit, *, cost: int = 1) -> Verdict:
-        """Count an attempt of ``cost`` (1 to ``limit.count``) against ``key`` and say whether it is allowed.
+        """Count an attempt of ``cost`` against ``key``, which is any text, and say whether it is allowed.
 
         A refused attempt costs nothing. However many attempts run at once, at most ``limit.count`` of them are
         allowed before time has given some back. Keys and limits of different names never share a count.
 
+        :raises ValueError: :func:`check_limit` or :func:`check_cost` refuses it. Nobody else's call is touched by it.
         :raises LimiterUnavailable: the count is not known; whether to go on is the policy's to say.
         :raises AdapterClosed: before opening and after closing.
         """
@@ -287,7 +289,7 @@ class RateLimiter(Protocol):
         ``reset_after`` are as they stand afterwards, so that of a refused attempt a limit that would have allowed it
         tells what it still has.
 
-        :raises ValueError: a cost is not within 1 to its ``limit.count``, or two attempts are under one key and limit.
+        :raises ValueError: a cost or a limit is out of its range, or two attempts are under one key and limit.
         :raises LimiterUnavailable: the counts are not known.
         :raises AdapterClosed: before opening and after closing.
         """

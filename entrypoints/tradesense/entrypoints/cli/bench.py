@@ -36,6 +36,8 @@ def bench(room: str, adapters: str, report: Path | None, seed: int, output: str)
     names = list(dict.fromkeys(name.strip() for name in adapters.split(",") if name.strip()))
     if not names:
         raise click.BadParameter("name at least one", param_hint="--adapters")
+    if report is not None and not report.parent.is_dir():
+        raise click.BadParameter(f"there is no directory {report.parent}", param_hint="--report")
     found = loaded()
     if report is None:
         rows = asyncio.run(measure(room, names, found.settings, found.plugins))

@@ -203,6 +203,54 @@ class RateLimiterContract(Contract):
                     await limiter.hit_many(attempts)
             assert (await limiter.hit("me", limit)).remaining == 2
 
+    async def test_what_cannot_be_counted_is_refused_and_nothing_else_is(self, adapter: Make[RateLimiter]) -> None:
+        async with opened(adapter()) as limiter:
+            name, ok = fresh("limit"), _limit(100)
+            bad = [
+                (Limit(name=name, count=count, period=period), cost)
+                for count, period, cost in (
+                    (0, 60, 1),
+                    (10**12, 60, 1),
+                    (1, 0, 1),
+                    (1, float("nan"), 1),
+                    (1, 1e13, 1),
+                    (5, 60, 6),
+                    (100_000, 60, 10_001),
+                )
+            ]
+            asked = [one for limit, cost in bad for one in ((ok, 1), (limit, cost))]
+            verdicts = await together(len(asked), lambda at: limiter.hit("me", asked[at][0], cost=asked[at][1]))
+            assert [type(one) for one in verdicts] == [Verdict, ValueError] * len(bad)
+            for limit, cost in bad:
+                with pytest.raises(ValueError, match=r"attempt|limit"):
+                    await limiter.hit_many([Attempt(key="me", limit=limit, cost=cost)])
+            assert (await limiter.hit("me", ok)).remaining == 100 - len(bad) - 1
+
+    async def test_an_attempt_may_cost_as_much_as_is_allowed(
+        self, adapter: Make[RateLimiter], advance: Advance | None
+    ) -> None:
+        async with opened(adapter()) as limiter:
+            limit = _limit(15_000, PERIOD if advance is None else 60)
+            assert (await limiter.hit("me", limit, cost=10_000)).remaining == 5_000
+            assert not (await limiter.hit("me", limit, cost=5_001)).allowed
+            if advance is not None:
+                advance(60)
+
+            async def given_back() -> bool:
+                """All of it counts no longer."""
+                return (await limiter.hit("me", limit, cost=10_000)).allowed
+
+            await eventually(given_back, seconds=self.patience)
+
+    async def test_any_text_is_a_key(self, adapter: Make[RateLimiter]) -> None:
+        async with opened(adapter()) as limiter:
+            limit = _limit(1)
+            for key in ("", "\ud800", "\udfff", "?", "\ufffd", "\0", "漢字", "x" * 10_000):
+                assert (await limiter.hit(key, limit)).allowed
+                assert not (await limiter.hit_many([Attempt(key=key, limit=limit)]))[0].allowed
+                await limiter.reset(key, limit)
+                assert (await limiter.hit(key, limit)).allowed
+
     async def test_it_says_when_the_oldest_attempt_is_given_back(
         self, adapter: Make[RateLimiter], advance: Advance | None
     ) -> None:

@@ -26,6 +26,8 @@ from tradesense.core.testing.checks import (
 
 LONG = 60.0
 SHORT = 0.5
+CLOCKS = 3600.0
+"""Seconds by which the provider's clock may be behind this one."""
 LEASE = Lease(name="a", owner="0123456789abcdef", token=1, ttl=LONG)
 CALLS: Calls = {
     "acquire": lambda locks: locks.acquire("a", LONG),
@@ -90,6 +92,25 @@ class LockProviderContract(Contract):
             tokens.append((await self._after_expiry(locks, lost, advance)).token)
             assert tokens == sorted(set(tokens))
             assert tokens[0] >= 1
+
+    async def test_tokens_go_on_from_those_of_any_provider_before(self, adapter: Make[LockProvider]) -> None:
+        async with opened(adapter()) as locks:
+            tokens = [(await self._get(locks, fresh())).token for _ in range(2)]
+            assert all(token >= (time.time() - CLOCKS) * 1_000_000 for token in tokens), (
+                "a fence takes it for an old one"
+            )
+            assert max(tokens) < 2**53, "a token is a whole number in JSON as well"
+
+    async def test_what_cannot_be_held_is_refused_and_nobody_else_is(self, adapter: Make[LockProvider]) -> None:
+        async with opened(adapter()) as locks:
+            bad = [(fresh() + "\ud800", LONG), ("", LONG), ("x" * 513, LONG)]
+            bad += [(fresh(), ttl) for ttl in (0.0, -5.0, float("nan"), float("inf"), 1e17)]
+            good = [(fresh(), LONG) for _ in bad]
+            asked = [one for pair in zip(good, bad, strict=True) for one in pair]
+            found = await together(len(asked), lambda number: locks.acquire(*asked[number]))
+            assert [type(one) for one in found] == [Lease, ValueError] * len(bad)
+            for name, _ in bad[3:]:
+                assert await locks.acquire(name, LONG) is not None, "what was refused is held"
 
     async def test_leases_of_other_names_are_others(self, adapter: Make[LockProvider]) -> None:
         async with opened(adapter()) as locks:
