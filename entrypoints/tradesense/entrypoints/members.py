@@ -18,9 +18,11 @@ from tradesense.settings.schema import Settings
 
 def csrf_tokens(adapters: Adapters, settings: Settings) -> CsrfTokens:
     """The CSRF tokens of this deployment."""
+    identity, random, name = settings.identity, adapters.random, "identity.csrf_other_key"
     return CsrfTokens(
-        key=parts.key(settings.identity.csrf_key, "identity.csrf_key", settings, adapters.random),
-        random=adapters.random,
+        key=parts.key(identity.csrf_key, "identity.csrf_key", settings, random),
+        other=parts.key(identity.csrf_other_key, name, settings, random) if identity.csrf_other_key else b"",
+        random=random,
     )
 
 

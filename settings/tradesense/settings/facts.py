@@ -46,6 +46,8 @@ class Facts:
     def keys(self) -> dict[str, Secret]:
         """The keys that this choice of adapters needs, by setting; an empty one is absent."""
         keys = {"identity.csrf_key": self.settings.identity.csrf_key, "audit.key": self.settings.audit.key}
+        if self.settings.identity.csrf_other_key:
+            keys["identity.csrf_other_key"] = self.settings.identity.csrf_other_key
         if "identity.signer" in self.offers and self.settings.identity.signer == "jose":
             asymmetric = self.settings.adapters.get("identity.jose", {}).get("algorithm") == "EdDSA"
             keys |= self._secret(PRIVATE_KEY if asymmetric else "identity.jose.secret")

@@ -48,6 +48,8 @@ class IdentitySettings(Section, frozen=True, kw_only=True):
     """The ``BreachedPasswords`` source."""
     csrf_key: Secret = Secret("")
     """At least 32 bytes that CSRF tokens are made with."""
+    csrf_other_key: Secret = Secret("")
+    """A second key whose CSRF tokens are taken while the key is changed: first the new one, then the old one."""
     webhook_sender: str = "http"
     """The ``WebhookSender``."""
     webhooks: dict[Name, WebhookSettings] = {}
