@@ -181,7 +181,7 @@ async def test_F14_a_worker_that_is_asked_to_stop_ends_its_job_and_gives_back_th
 
             async def relayed():
                 """The queue has all jobs."""
-                return await services.jobs._outbox.waiting() == 0
+                return await services.jobs._queue.depth() == 12
 
             await eventually(relayed, seconds=60)
             mid_job(book, 0)

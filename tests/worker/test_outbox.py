@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 from structlog.testing import capture_logs
 
 import contracted
+import sqldatabases
+from tradesense.adapters.memory._state import MemoryState
+from tradesense.adapters.memory.jobs import MemoryJobs
 from tradesense.adapters.memory.telemetry import MemoryTelemetry
+from tradesense.adapters.system.ambient import SystemClock
 from tradesense.core.acting import as_system
 from tradesense.core.audit.models import Actor
 from tradesense.core.errors import AuditUnavailable, JobQueueUnavailable
@@ -62,10 +67,10 @@ async def test_a_queue_that_is_away_does_not_matter_to_who_enqueues(platform, mo
     away = True
     real = queue.enqueue
 
-    async def enqueue(job):
+    async def enqueue(job, **more):
         if away:
             raise JobQueueUnavailable
-        return await real(job)
+        return await real(job, **more)
 
     done = []
 
@@ -136,11 +141,143 @@ async def test_a_relay_that_died_after_it_handed_a_job_on_causes_no_second_one()
         await outbox.add(Job(id="1", name="keyless"))
         await outbox.add(Job(id="2", name="keyed", key="k"))
         for job in await outbox.take(10, 0.0):
-            await queue.enqueue(job if job.key else Job(id=job.id, name=job.name, key=job.id))
+            await queue.enqueue(job, once=job.id)
         # here it died, and never said that this was done
         assert await Relay(outbox=outbox, queue=queue, telemetry=telemetry).turn() == 2
         assert await queue.depth() == 2
         assert await outbox.waiting() == 0
+
+
+@asynccontextmanager
+async def relaying(queues=MemoryJobs, **more):
+    """A relay between a real outbox and a real queue, both of this process."""
+    lent = contracted.context()
+    async with (
+        contracted.build(contracted.manifest("memory", Outbox), lent) as box,
+        queues(MemoryState(), clock=SystemClock()) as queue,
+    ):
+        yield Relay(outbox=box, queue=queue, telemetry=FanOut(metrics=(), traces=()), **more), box, queue
+
+
+async def test_a_job_that_the_queue_does_not_take_holds_up_no_other():
+    class Choosy(MemoryJobs):
+        async def enqueue(self, job, *, once=""):
+            if job.name == "poison":
+                raise JobQueueUnavailable
+            return await super().enqueue(job, once=once)
+
+    told = []
+    async with relaying(Choosy) as (relay, outbox, queue):
+        for number, name in enumerate(["fine", "poison", "fine", "poison", "poison", "fine", "fine"]):
+            await outbox.add(Job(id=str(number), name=name))
+        assert await relay.turn(told.append) == 2, "two in a row: it could be away"
+        assert await relay.turn(told.append) == 2
+        assert (await queue.depth(), await outbox.waiting()) == (4, 3)
+        with pytest.raises(JobQueueUnavailable):
+            await relay.turn(told.append)
+        await outbox.add(Job(id="last", name="fine"))
+        assert await relay.turn(told.append) == 1
+        assert (await queue.depth(), await outbox.waiting()) == (5, 3)
+        assert len(told) == 3, "each is told of once"
+
+
+async def test_a_job_that_the_queue_has_lost_is_handed_on_again_and_one_that_it_has_is_not():
+    async with relaying(keeps=True, again=0.05) as (relay, outbox, queue):
+        for number in (1, 2):
+            await outbox.add(Job(id=str(number), name="test", key="same" * number))
+        assert await relay.turn() == 2
+        assert await relay.turn() == 0, "they are held"
+
+        async def offered():
+            return await relay.turn() == 2
+
+        await eventually(offered, seconds=10)
+        assert await queue.depth() == 2, "the queue knows them"
+        async with MemoryJobs(MemoryState(), clock=SystemClock()) as empty:
+            relay._queue = empty  # what a server is that was killed
+            await eventually(offered, seconds=10)
+            assert await empty.depth() == 2
+        await relay.finished(Job(id="1", name="test"))
+        await relay.given_up(Job(id="2", name="test"))
+        assert await outbox.waiting() == 0
+        assert await outbox.add(Job(id="3", name="test", key="same")) is False
+        assert await outbox.add(Job(id="4", name="test", key="samesame")) is True, "nobody will do the other"
+
+
+async def test_with_many_jobs_in_the_queue_they_are_handed_on_again_more_seldom(monkeypatch):
+    monkeypatch.setattr("tradesense.core.jobs.relay.AGAIN_PER_SECOND", 0.01)
+    async with relaying(keeps=True, again=0.0) as (relay, outbox, _):
+        await outbox.add(Job(id="1", name="test"))
+        assert await relay.turn() == 1
+        assert await relay.turn() == 0
+
+
+async def test_an_outbox_that_was_away_when_a_job_ended_is_told_later(monkeypatch):
+    async with relaying(keeps=True) as (relay, outbox, _):
+        await outbox.add(Job(id="1", name="test"))
+        await relay.turn()
+        with monkeypatch.context() as broken:
+
+            async def refuse(*_, **__):
+                raise JobQueueUnavailable
+
+            broken.setattr(outbox, "done", refuse)
+            await relay.finished(Job(id="1", name="test"))
+        assert await outbox.waiting() == 1
+        await relay.turn()
+        assert await outbox.waiting() == 0
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    return sqldatabases.sqlite_url(tmp_path)
+
+
+async def test_a_row_that_cannot_be_read_holds_up_no_other_and_stays(database_url, caplog):
+    async with sqldatabases.sql(Outbox, database_url) as outbox:
+        await outbox.add(Job(id="before", name="test"))
+        with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as database:
+            database.execute("INSERT INTO outbox (id, job, held_until) VALUES ('later', '{\"id\": 7}', 0)")
+            database.commit()
+        await outbox.add(Job(id="after", name="test"))
+        assert [job.id for job in await outbox.take(10, 60)] == ["before", "after"]
+        assert "'later'" in caplog.text
+        await outbox.done(["before", "after"])
+        assert await outbox.waiting() == 1
+
+
+async def test_jobs_that_a_killed_server_lost_are_done_once_it_is_back(own_valkey, database_url):
+    done = []
+
+    async def handle(job):
+        done.append(job.id)
+        await relay.finished(job)
+
+    settings = {"url": Secret(own_valkey.server.url()), "timeout": 5.0}
+    async with (
+        sqldatabases.sql(Outbox, database_url) as outbox,
+        contracted.build(contracted.manifest("taskiq", JobQueue), contracted.context(), **settings) as queue,
+    ):
+        relay = Relay(outbox=outbox, queue=queue, telemetry=FanOut(metrics=(), traces=()), keeps=True, again=0.1)
+        for number in range(5):
+            await outbox.add(Job(id=str(number), name="test", key=f"key-{number}"))
+        assert await relay.turn() == 5
+        own_valkey.kill()
+        own_valkey.start()
+
+        async def emptied():
+            """It keeps nothing on a disk."""
+            with suppress(JobQueueUnavailable):
+                return await queue.depth() == 0
+
+        await eventually(emptied, seconds=10)
+        async with beside(relay.run(), queue.work(handle, relay.given_up)):
+
+            async def nothing_left():
+                return await outbox.waiting() + await queue.depth() == 0
+
+            await eventually(nothing_left, seconds=20)
+    assert sorted(done) == [str(number) for number in range(5)]
 
 
 async def test_the_trace_and_the_correlation_id_go_on_into_the_job(platform, monkeypatch):

@@ -82,8 +82,8 @@ class Platform(containers.DeclarativeContainer):
     cache = Singleton(parts.hybrid_cache, adapters, settings, locks, telemetry)
     throttle = Singleton(parts.throttle, adapters, limiter, telemetry)
     outbox = chosen("jobs.outbox")
-    lasting = Singleton(parts.queue_lasts, adapters, settings)
-    relay = Singleton(Relay, outbox=outbox, queue=queue, telemetry=telemetry, lasting=lasting)
+    keeps = Singleton(parts.outbox_keeps, adapters, settings)
+    relay = Singleton(Relay, outbox=outbox, queue=queue, telemetry=telemetry, keeps=keeps)
     queueing = parts.making(queue=queue, outbox=outbox, relay=relay, transactions=transactions)
     jobs = queueing(Jobs, ids=ids, random=random, clock=clock, telemetry=telemetry)
 

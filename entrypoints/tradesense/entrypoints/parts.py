@@ -189,12 +189,13 @@ def toolkit(adapters: Adapters) -> Toolkit:
     )
 
 
-def queue_lasts(adapters: Adapters, settings: Settings) -> bool:
-    """Whether the queue keeps a job at least as well as the outbox does."""
-    lasting = Capability.PERSISTENT
-    return lasting in adapters.capabilities(JobQueue, settings.jobs.provider) or lasting not in adapters.capabilities(
-        Outbox, settings.jobs.outbox
+def outbox_keeps(adapters: Adapters, settings: Settings) -> bool:
+    """Whether the outbox keeps a job until it is done: it outlives a crash, and whoever does the job can tell it."""
+    outbox = adapters.capabilities(Outbox, settings.jobs.outbox)
+    told = Capability.SHARED in outbox or Capability.SHARED not in adapters.capabilities(
+        JobQueue, settings.jobs.provider
     )
+    return Capability.PERSISTENT in outbox and told
 
 
 def sealer(adapters: Adapters, settings: Settings) -> Sealer:

@@ -1,7 +1,10 @@
-"""The suite of the jobs room catches adapters that are wrong on purpose."""
+"""The suites of the jobs room catch adapters that are wrong on purpose."""
 
 from __future__ import annotations
 
+import pytest
 
-def test_the_suites_tell_right_from_wrong(judge):
-    judge("wrong_jobs.py")
+
+@pytest.mark.parametrize("name", ["wrong_jobs.py", "wrong_outboxes.py"])
+def test_the_suites_tell_right_from_wrong(judge, name):
+    judge(name)

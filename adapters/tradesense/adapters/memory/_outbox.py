@@ -9,8 +9,8 @@ import msgspec
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, SortedTable, Table
 from tradesense.core.ambient import Clock
-from tradesense.core.errors import DatabaseUnavailable, InvalidInput, JobQueueUnavailable
-from tradesense.core.jobs.models import Job
+from tradesense.core.errors import DatabaseUnavailable, JobQueueUnavailable
+from tradesense.core.jobs.models import Job, digest, encode_bounded
 from tradesense.core.jobs.ports import Outbox
 
 
@@ -19,7 +19,7 @@ class _Row(msgspec.Struct, frozen=True):
 
     job: bytes
     id: str
-    key: str
+    key: bytes
 
 
 class _Rows:
@@ -28,7 +28,7 @@ class _Rows:
         self.jobs: SortedTable[int, _Row] = SortedTable(state)
         self.numbers: Table[str, int] = Table(state)
         """Where a job stands, by its id."""
-        self.keys: Table[str, float] = Table(state)
+        self.keys: Table[bytes, float] = Table(state)
         """When a key was added."""
         self.held: dict[int, float] = {}
         """Until when a job is held. It belongs to relays, and to no transaction."""
@@ -46,19 +46,17 @@ class MemoryOutbox(Lifecycle):
     async def add(self, job: Job) -> bool:
         """See :meth:`Outbox.add`."""
         self.check_open()
-        try:
-            row = _Row(msgspec.json.encode(job), job.id, job.key)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"the payload of the job {job.name!r} is not JSON") from error
+        key = digest(job.name, job.key) if job.key else b""
+        row = _Row(encode_bounded(job), job.id, key)
         try:
             async with self.state.begin():
-                if job.key and self._rows.keys.get(job.key) is not None:
+                if key and self._rows.keys.get(key) is not None:
                     return False
                 self._rows.last += 1
                 self._rows.jobs.put(self._rows.last, row)
                 self._rows.numbers.put(job.id, self._rows.last)
-                if job.key:
-                    self._rows.keys.put(job.key, self._clock.monotonic())
+                if key:
+                    self._rows.keys.put(key, self._clock.monotonic())
         except DatabaseUnavailable as error:
             raise JobQueueUnavailable(error.detail, origin=error.origin, mend=error.mend) from error
         return True
@@ -77,24 +75,28 @@ class MemoryOutbox(Lifecycle):
                 taken.append(msgspec.json.decode(row.job, type=Job))
         return taken
 
-    async def done(self, ids: Sequence[str]) -> None:
+    async def done(self, ids: Sequence[str], *, free: bool = False) -> None:
         """See :meth:`Outbox.done`."""
         self.check_open()
         async with self.state.begin():
             for id_ in ids:
                 number = self._rows.numbers.get(id_)
                 if number is not None:
+                    row = self._rows.jobs.get(number)
+                    if free and row is not None and row.key:
+                        self._rows.keys.remove(row.key)
                     self._rows.jobs.remove(number)
                     self._rows.numbers.remove(id_)
                     self._rows.held.pop(number, None)
 
-    async def give_back(self, ids: Sequence[str]) -> None:
+    async def give_back(self, ids: Sequence[str], *, after: float = 0) -> None:
         """See :meth:`Outbox.give_back`."""
         self.check_open()
+        until = self._clock.monotonic() + after
         for id_ in ids:
             number = self._rows.numbers.get(id_)
             if number is not None:
-                self._rows.held.pop(number, None)
+                self._rows.held[number] = until
 
     async def waiting(self) -> int:
         """See :meth:`Outbox.waiting`."""

@@ -13,9 +13,9 @@ from tradesense.adapters.memory._outbox import MemoryOutbox
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.settings import MemoryJobsSettings
 from tradesense.core.ambient import Clock
-from tradesense.core.errors import InvalidInput, JobQueueUnavailable
-from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job, retry_pause
-from tradesense.core.jobs.ports import JobHandler, JobQueue
+from tradesense.core.errors import JobQueueUnavailable
+from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job, digest, encode, retry_pause
+from tradesense.core.jobs.ports import JobHandler, JobQueue, nobody
 from tradesense.plugins.manifest import AdapterContext, NoSettings
 
 KEPT_DEAD = 1000
@@ -27,6 +27,8 @@ class _Waiting(msgspec.Struct, frozen=True):
 
     row: bytes
     failures: int = 0
+    key: bytes = b""
+    """What the job is known by."""
 
     def job(self) -> Job:
         """The job as it was enqueued."""
@@ -43,7 +45,7 @@ class _Jobs:
     def __init__(self, _: MemoryState) -> None:
         self.ready: asyncio.Queue[_Waiting] = asyncio.Queue()
         self.unfinished = 0
-        self.keys: OrderedDict[str, None] = OrderedDict()
+        self.keys: OrderedDict[bytes, None] = OrderedDict()
         self.dead: deque[DeadJob] = deque(maxlen=KEPT_DEAD)
 
 
@@ -60,31 +62,31 @@ class MemoryJobs(Lifecycle):
         self._clock = clock
         self._settings = settings or MemoryJobsSettings()
 
-    async def enqueue(self, job: Job) -> bool:
+    async def enqueue(self, job: Job, *, once: str = "") -> bool:
         """See :meth:`JobQueue.enqueue`.
 
         :raises InvalidInput: the payload is not JSON.
         """
         self.check_open()
-        try:
-            row = msgspec.json.encode(job)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"the payload of the job {job.name!r} is not JSON") from error
-        if job.key and job.key in self._jobs.keys:
+        row = encode(job)
+        known_by = once or job.key
+        key = digest(job.name, known_by) if known_by else b""
+        if key and key in self._jobs.keys:
+            self._jobs.keys.move_to_end(key)
             return False
         if self._jobs.unfinished >= self._settings.max_waiting:
             raise JobQueueUnavailable(
                 f"{self._jobs.unfinished} jobs wait already", origin="jobs.memory", mend="run a worker, or wait"
             )
-        if job.key:
-            self._jobs.keys[job.key] = None
+        if key:
+            self._jobs.keys[key] = None
             if len(self._jobs.keys) > KEPT_KEYS:
                 self._jobs.keys.popitem(last=False)
         self._jobs.unfinished += 1
-        self._jobs.ready.put_nowait(_Waiting(row))
+        self._jobs.ready.put_nowait(_Waiting(row, key=key))
         return True
 
-    async def work(self, handle: JobHandler) -> None:
+    async def work(self, handle: JobHandler, given_up: JobHandler = nobody) -> None:
         """See :meth:`JobQueue.work`."""
         self.check_open()
         running: set[asyncio.Task[None]] = set()
@@ -92,7 +94,7 @@ class MemoryJobs(Lifecycle):
             while True:
                 while len(running) >= self._settings.concurrency:
                     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                self._start(await self._jobs.ready.get(), handle, running)
+                self._start(await self._jobs.ready.get(), handle, given_up, running)
         finally:
             await self._finish(running)
 
@@ -106,8 +108,10 @@ class MemoryJobs(Lifecycle):
         self.check_open()
         return tuple(self._jobs.dead)
 
-    def _start(self, waiting: _Waiting, handle: JobHandler, running: set[asyncio.Task[None]]) -> None:
-        task = asyncio.create_task(self._do(waiting, handle))
+    def _start(
+        self, waiting: _Waiting, handle: JobHandler, given_up: JobHandler, running: set[asyncio.Task[None]]
+    ) -> None:
+        task = asyncio.create_task(self._do(waiting, handle, given_up))
         running.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -117,28 +121,35 @@ class MemoryJobs(Lifecycle):
 
         task.add_done_callback(ended)
 
-    async def _do(self, waiting: _Waiting, handle: JobHandler) -> None:
+    async def _do(self, waiting: _Waiting, handle: JobHandler, given_up: JobHandler) -> None:
         try:
             await handle(waiting.attempt())
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+            await self._tell(waiting, given_up)
             self._failed(waiting, error)  # the handler raised it by itself
         except Exception as error:  # noqa: BLE001  # a handler may raise anything; each failure is one attempt
+            await self._tell(waiting, given_up)
             self._failed(waiting, error)
         else:
             self._jobs.unfinished -= 1
+
+    async def _tell(self, waiting: _Waiting, given_up: JobHandler) -> None:
+        if waiting.failures + 1 >= MAX_ATTEMPTS:
+            await given_up(waiting.job())
 
     def _failed(self, waiting: _Waiting, error: BaseException) -> None:
         failures = waiting.failures + 1
         if failures < MAX_ATTEMPTS:
             pause = retry_pause(waiting.job(), failures, first=self._settings.retry_seconds)
-            again = _Waiting(waiting.row, failures)
+            again = _Waiting(waiting.row, failures, waiting.key)
             asyncio.get_running_loop().call_later(pause, self._jobs.ready.put_nowait, again)
             return
         dead = DeadJob(job=waiting.job(), error=type(error).__name__, failed_at=self._clock.now())
         self._jobs.dead.append(dead)
+        self._jobs.keys.pop(waiting.key, None)
         self._jobs.unfinished -= 1
 
     async def _finish(self, running: set[asyncio.Task[None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,8 @@ from tradesense.adapters.taskiq.settings import TaskiqSettings
 
 BLOCK_SECONDS = 0.25
 """How long one request for jobs waits; also how late a job that is due may come."""
+SUSPECT_SECONDS = 0.05
+"""The same while jobs with which workers were lost wait for their turn."""
 UNUSED = "redis://127.0.0.1"
 """What the library makes a pool of, which ours takes the place of before anything is connected."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -92,17 +94,19 @@ class JobBroker(RedisStreamBroker):
             for one in deliveries:
                 yield AckableMessage(data=one.envelope.data, ack=self._finisher(one))
 
-    async def finish(self, one: Delivery) -> None:
+    async def finish(self, one: Delivery, keys: Sequence[str] = ()) -> None:
         """The job needs no further attempt."""
-        await self.streams.finish(self.worker, one.id)
+        await self.streams.finish(self.worker, one.id, keys)
         self.running.pop(one.envelope.task, None)
 
     async def _deliveries(self) -> list[Delivery]:
         now = asyncio.get_running_loop().time()
         room = max(1, self._room - len(self.running))
         if now >= self._gather_at:
-            claimed, due = await self.streams.gather(self.worker, int(self._idle * 1000), room)
-            self._gather_at = now + min(due, BLOCK_SECONDS)
+            # What a worker was lost with may kill this one too. Done one at a time, it takes none of the others along.
+            one = not any(delivery.suspect for delivery in self.running.values())
+            claimed, due, more = await self.streams.gather(self.worker, int(self._idle * 1000), int(one))
+            self._gather_at = now + min(due, SUSPECT_SECONDS if more else BLOCK_SECONDS)
             if claimed:
                 return self._taken(claimed)
         return self._taken(await self._read(room, max(self._gather_at - now, 0.001)))

@@ -24,7 +24,13 @@ GROUP = "workers"
 FIELD = "e"
 KEPT_DEAD = 1000
 KEY_MILLISECONDS = 24 * 60 * 60 * 1000
-"""How long a job's key is remembered."""
+"""How long the key of a job that is done is remembered."""
+UNDONE_MILLISECONDS = 30 * KEY_MILLISECONDS
+"""How long that of one which is not, from the last time that it was offered; only what is never done comes so far."""
+LEFT = "-"
+"""Who holds what was handed to a worker that has left, and to another that was lost before. It is no worker's name."""
+LONG_AGO = 365 * KEY_MILLISECONDS
+"""Milliseconds since which nobody has held it."""
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -42,6 +48,8 @@ class Delivery(msgspec.Struct, frozen=True):
     id: str
     """The stream's id of this attempt."""
     envelope: Envelope
+    suspect: bool = False
+    """Whether a worker was lost with it, so that it may be what killed it."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -68,13 +76,18 @@ class Script:
             return await redis.eval(self._source, len(keys), *keys, *arguments)
 
 
+# A key holds 1 until its job is done. Who offers that again shows that it is needed still.
 _OFFER = Script("""
-if ARGV[2] ~= '0' and not redis.call('set', KEYS[2], '', 'NX', 'PX', ARGV[2]) then return 0 end
+if ARGV[2] ~= '0' and not redis.call('set', KEYS[2], '1', 'NX', 'PX', ARGV[2]) then
+  if redis.call('get', KEYS[2]) == '1' then redis.call('pexpire', KEYS[2], ARGV[2]) end
+  return 0
+end
 redis.call('xadd', KEYS[1], '*', 'e', ARGV[1])
 return 1
 """)
 # Jobs that are due go into the stream; jobs of workers that gave no sign of life come to this one. The answer is what
-# was claimed, with the number of times it was delivered before, and the milliseconds until the next job is due.
+# was claimed, with the number of times it was delivered before, the milliseconds until the next job is due, and whether
+# there is more to claim.
 _GATHER = Script("""
 local stream, later = KEYS[1], KEYS[2]
 local group, me, idle, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -85,14 +98,18 @@ for _, envelope in ipairs(due) do
   redis.call('zrem', later, envelope)
   redis.call('xadd', stream, '*', 'e', envelope)
 end
-local claimed = {}
-for _, pending in ipairs(redis.call('xpending', stream, group, 'idle', idle, '-', '+', count)) do
-  for _, entry in ipairs(redis.call('xclaim', stream, group, me, idle, pending[1])) do
-    claimed[#claimed + 1] = {entry[1], entry[2][2], pending[4]}
+local claimed, more = {}, 0
+for place, pending in ipairs(redis.call('xpending', stream, group, 'idle', idle, '-', '+', count + 1)) do
+  if place > count then
+    more = 1
+  else
+    for _, entry in ipairs(redis.call('xclaim', stream, group, me, idle, pending[1])) do
+      claimed[#claimed + 1] = {entry[1], entry[2][2], pending[4]}
+    end
   end
 end
 local first = redis.call('zrange', later, 0, 0, 'withscores')
-return {claimed, first[2] and math.max(tonumber(first[2]) - now, 0) or -1}
+return {claimed, first[2] and math.max(tonumber(first[2]) - now, 0) or -1, more}
 """)
 # Another worker may have claimed the job meanwhile; then it is not ours to move.
 _OURS = """
@@ -102,7 +119,12 @@ _DONE = """
 redis.call('xack', KEYS[1], ARGV[1], ARGV[3])
 redis.call('xdel', KEYS[1], ARGV[3])
 """
-_FINISH = Script(_DONE)
+_FINISH = Script(
+    _DONE
+    + """
+for i = 2, #KEYS do redis.call('set', KEYS[i], '', 'XX', 'PX', ARGV[4]) end
+"""
+)
 _RETRY = Script(
     _OURS
     + _DONE
@@ -118,6 +140,7 @@ _BURY = Script(
     + """
 redis.call('rpush', KEYS[2], ARGV[4])
 redis.call('ltrim', KEYS[2], -tonumber(ARGV[5]), -1)
+for i = 3, #KEYS do redis.call('del', KEYS[i]) end
 return 1
 """
 )
@@ -128,14 +151,19 @@ for place = 3, #ARGV do
   end
 end
 """)
+# What took a worker with it before is left to be claimed, one by one and with its count; the rest is as if new.
 _LEAVE = Script("""
-local stream, group, me = KEYS[1], ARGV[1], ARGV[2]
+local stream, group, me, left, ago = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 for _, pending in ipairs(redis.call('xpending', stream, group, '-', '+', 10000, me)) do
-  for _, entry in ipairs(redis.call('xrange', stream, pending[1], pending[1])) do
-    redis.call('xadd', stream, '*', 'e', entry[2][2])
+  if pending[4] > 1 then
+    redis.call('xclaim', stream, group, left, 0, pending[1], 'idle', ago, 'retrycount', pending[4] - 1, 'justid')
+  else
+    for _, entry in ipairs(redis.call('xrange', stream, pending[1], pending[1])) do
+      redis.call('xadd', stream, '*', 'e', entry[2][2])
+    end
+    redis.call('xack', stream, group, pending[1])
+    redis.call('xdel', stream, pending[1])
   end
-  redis.call('xack', stream, group, pending[1])
-  redis.call('xdel', stream, pending[1])
 end
 redis.call('xgroup', 'delconsumer', stream, group, me)
 """)
@@ -153,9 +181,9 @@ class Streams:
         self._keys = f"{prefix}jobs-key:"
 
     async def offer(self, envelope: Envelope, key: str) -> bool:
-        """Put a job into the stream, unless one with the same non-empty key was put there within a day."""
+        """Put a job into the stream, unless one with the same non-empty key is there or was done within a day."""
         keys = [self.stream, self._keys + key]
-        life = KEY_MILLISECONDS if key else 0
+        life = UNDONE_MILLISECONDS if key else 0
         return bool(await self._run(_OFFER, keys, [msgspec.msgpack.encode(envelope), life]))
 
     async def depth(self) -> int:
@@ -171,31 +199,35 @@ class Streams:
             rows: list[bytes] = await self._redis.lrange(self._dead, 0, -1)
         return tuple(msgspec.json.decode(row, type=DeadJob) for row in rows)
 
-    async def gather(self, worker: str, idle: int, count: int) -> tuple[list[Delivery], float]:
+    async def gather(self, worker: str, idle: int, count: int) -> tuple[list[Delivery], float, bool]:
         """Take over what a silent worker left, and bring back what is due.
 
         :param idle: milliseconds of silence.
-        :return: what was taken over, and the seconds until the next job is due, infinite when there is none.
+        :return: what was taken over, the seconds until the next job is due, infinite when there is none, and whether
+            there is more to take over.
         """
         answer = await self._run(_GATHER, [self.stream, self._later], [GROUP, worker, idle, count])
         claimed: list[tuple[bytes, bytes, int]] = answer[0]
         due: int = answer[1]
         entries = [Entry(id_.decode(), row, lost) for id_, row, lost in claimed]
-        return await self.deliveries(worker, entries), due / 1000 if due >= 0 else float("inf")
+        found = await self.deliveries(worker, entries)
+        return found, due / 1000 if due >= 0 else float("inf"), answer[2] == 1
 
-    async def finish(self, worker: str, id_: str) -> None:
-        """The job was done."""
-        await self._run(_FINISH, [self.stream], [GROUP, worker, id_])
+    async def finish(self, worker: str, id_: str, keys: Sequence[str] = ()) -> None:
+        """The job was done. Its keys are remembered for a day."""
+        places = [self.stream, *(self._keys + key for key in keys)]
+        await self._run(_FINISH, places, [GROUP, worker, id_, KEY_MILLISECONDS])
 
     async def retry(self, worker: str, id_: str, envelope: Envelope, milliseconds: int) -> None:
         """Let the job wait for another attempt."""
         row = msgspec.msgpack.encode(envelope)
         await self._run(_RETRY, [self.stream, self._later], [GROUP, worker, id_, row, milliseconds])
 
-    async def bury(self, worker: str, id_: str, dead: DeadJob) -> None:
-        """Put the job among the dead."""
+    async def bury(self, worker: str, id_: str, dead: DeadJob, keys: Sequence[str]) -> None:
+        """Put the job among the dead. Its keys are free."""
         row = msgspec.json.encode(dead)
-        await self._run(_BURY, [self.stream, self._dead], [GROUP, worker, id_, row, KEPT_DEAD])
+        places = [self.stream, self._dead, *(self._keys + key for key in keys)]
+        await self._run(_BURY, places, [GROUP, worker, id_, row, KEPT_DEAD])
 
     async def keep(self, worker: str, ids: Iterable[str]) -> None:
         """A sign of life for the jobs that this worker still does."""
@@ -203,7 +235,7 @@ class Streams:
 
     async def leave(self, worker: str) -> None:
         """Give back all that was handed to this worker, for others to do at once."""
-        await self._run(_LEAVE, [self.stream], [GROUP, worker])
+        await self._run(_LEAVE, [self.stream], [GROUP, worker, LEFT, LONG_AGO])
 
     async def _run(self, script: Script, keys: Sequence[str], arguments: Iterable[str | int | bytes]) -> Any:
         async with asyncio.timeout(self.timeout):
@@ -222,5 +254,5 @@ class Streams:
                 await self.finish(worker, entry.id)
                 continue
             failures = envelope.failures + entry.lost
-            found.append(Delivery(entry.id, msgspec.structs.replace(envelope, failures=failures)))
+            found.append(Delivery(entry.id, msgspec.structs.replace(envelope, failures=failures), entry.lost > 0))
         return found

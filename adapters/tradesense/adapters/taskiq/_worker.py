@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from tradesense.adapters.taskiq._connection import FAILURES
 from tradesense.adapters.taskiq._streams import Delivery
 from tradesense.adapters.taskiq.settings import TaskiqSettings
 from tradesense.core.ambient import Clock
-from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job, retry_pause
+from tradesense.core.jobs.models import MAX_ATTEMPTS, DeadJob, Job, digest, retry_pause
 from tradesense.core.jobs.ports import JobHandler
 
 TASK = "tradesense.job"
@@ -31,9 +31,12 @@ _log = logging.getLogger(__name__)
 class Worker:
     """Does jobs until it is cancelled. Each worker is run once."""
 
-    def __init__(self, broker: JobBroker, handle: JobHandler, settings: TaskiqSettings, clock: Clock) -> None:
+    def __init__(
+        self, broker: JobBroker, handle: JobHandler, given_up: JobHandler, settings: TaskiqSettings, clock: Clock
+    ) -> None:
         self._broker = broker
         self._handle = handle
+        self._given_up = given_up
         self._settings = settings
         self._clock = clock
         self._attempts: set[asyncio.Task[None]] = set()
@@ -93,7 +96,7 @@ class Worker:
             return
         error = await self._attempt(msgspec.structs.replace(job, attempt=delivery.envelope.failures + 1))
         if error is None:
-            await self._broker.finish(delivery)
+            await self._broker.finish(delivery, keys_of(job))
         elif not (self._stopping and isinstance(error, asyncio.CancelledError)):
             await self._failed(delivery, job, type(error).__name__)
 
@@ -123,8 +126,9 @@ class Worker:
         self._broker.running.pop(again.task, None)
 
     async def _bury(self, delivery: Delivery, job: Job, error: str) -> None:
+        await self._given_up(job)
         dead = DeadJob(job=job, error=error, failed_at=self._clock.now())
-        await self._broker.streams.bury(self._broker.worker, delivery.id, dead)
+        await self._broker.streams.bury(self._broker.worker, delivery.id, dead, keys_of(job))
         self._broker.running.pop(delivery.envelope.task, None)
 
     async def _give_signs_of_life(self) -> None:
@@ -151,6 +155,11 @@ class Worker:
             _log.warning("jobs were not given back (%s); another worker takes them over", type(error).__name__)
         finally:
             await self._broker.shutdown()
+
+
+def keys_of(job: Job) -> Sequence[str]:
+    """What the queue may know the job by."""
+    return tuple(digest(job.name, known_by).hex() for known_by in (job.key, job.id) if known_by)
 
 
 async def _wait(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:

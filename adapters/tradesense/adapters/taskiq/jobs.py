@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Self
 
-import msgspec
 from taskiq.message import TaskiqMessage
 
 from tradesense.adapters.taskiq._broker import JobBroker
@@ -15,18 +14,19 @@ from tradesense.adapters.taskiq._streams import Envelope, Streams
 from tradesense.adapters.taskiq._worker import TASK, Worker
 from tradesense.adapters.taskiq.settings import TaskiqSettings
 from tradesense.core.ambient import Clock, Ids
-from tradesense.core.errors import AdapterClosed, InvalidInput, Unavailable
-from tradesense.core.jobs.models import DeadJob, Job
-from tradesense.core.jobs.ports import JobHandler, JobQueue
+from tradesense.core.errors import AdapterClosed, Unavailable
+from tradesense.core.jobs.models import DeadJob, Job, digest, encode
+from tradesense.core.jobs.ports import JobHandler, JobQueue, nobody
 from tradesense.core.telemetry.models import Health, Status
 from tradesense.plugins import AdapterContext
 
 
 class TaskiqJobs:
-    """See :class:`JobQueue`. A job's key is remembered for a day.
+    """See :class:`JobQueue`. A job's key is remembered for a day after it was done.
 
     A job is acknowledged when its handler has returned. When a worker dies, another takes its jobs over once they
-    gave no sign of life for ``job_idle_seconds``; a worker that is stopped gives them back at once.
+    gave no sign of life for ``job_idle_seconds``, one at a time, as one of them may be why it died; a worker that is
+    stopped gives them back at once. What the server loses when it is killed, its own persistence decides.
     """
 
     def __init__(self, settings: TaskiqSettings, *, clock: Clock, ids: Ids) -> None:
@@ -60,27 +60,26 @@ class TaskiqJobs:
             await broker.shutdown()
             await self._redis.aclose()
 
-    async def enqueue(self, job: Job) -> bool:
+    async def enqueue(self, job: Job, *, once: str = "") -> bool:
         """See :meth:`JobQueue.enqueue`.
 
         :raises InvalidInput: the payload is not JSON.
         """
         broker = self._broker
-        try:
-            row = msgspec.json.encode(job).decode()
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"the payload of the job {job.name!r} is not JSON") from error
+        row = encode(job).decode()
+        known_by = once or job.key
         task = self._ids.new()
         message = broker.formatter.dumps(
             TaskiqMessage(task_id=task, task_name=TASK, labels={}, args=[task, row], kwargs={})
         )
         with self._translated:
-            return await broker.streams.offer(Envelope(task, 0, message.message), job.key)
+            key = digest(job.name, known_by).hex() if known_by else ""
+            return await broker.streams.offer(Envelope(task, 0, message.message), key)
 
-    async def work(self, handle: JobHandler) -> None:
+    async def work(self, handle: JobHandler, given_up: JobHandler = nobody) -> None:
         """See :meth:`JobQueue.work`. While the server is away it waits for it."""
         self._broker  # noqa: B018  # raises when it is closed
-        await Worker(self._new_broker(), handle, self._settings, self._clock).run()
+        await Worker(self._new_broker(), handle, given_up, self._settings, self._clock).run()
 
     async def depth(self) -> int:
         """See :meth:`JobQueue.depth`."""

@@ -11,7 +11,7 @@ from tradesense.core.acting import Acting, Who, acting, declared
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.errors import ConfigurationError, UnknownJob
 from tradesense.core.jobs import cron
-from tradesense.core.jobs.models import MAX_ATTEMPTS, Job
+from tradesense.core.jobs.models import Job
 from tradesense.core.jobs.ports import JobHandler, JobQueue, Outbox
 from tradesense.core.jobs.relay import Relay
 from tradesense.core.telemetry.cause import CAUSE
@@ -126,8 +126,8 @@ class Jobs:
         there is the other. The queue need not be there. The job goes on with the trace and the correlation id of this
         task.
 
-        :return: ``False`` when a job with the same key was enqueued within a day.
-        :raises InvalidInput: the payload is not JSON.
+        :return: ``False`` when a job of the same name and key was enqueued within a day, and is not dead.
+        :raises InvalidInput: the payload is not JSON, or the job has more than 256 KiB.
         :raises JobQueueUnavailable: it was not taken.
         """
         correlation, trace = CAUSE.get()
@@ -160,8 +160,6 @@ class Jobs:
             failure = ""
         except Exception as error:
             failure = type(error).__name__
-            if job.attempt >= MAX_ATTEMPTS:
-                await self._relay.finished(job)
             raise
         else:
             await self._relay.finished(job)
@@ -177,7 +175,7 @@ class Jobs:
         async def handle(job: Job) -> None:
             await self.handle(job, report)
 
-        await self._queue.work(handle)
+        await self._queue.work(handle, self._relay.given_up)
 
     async def _do(self, job: Job) -> None:
         handler = self._handlers.get(job.name)

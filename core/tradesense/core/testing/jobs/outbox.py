@@ -11,7 +11,7 @@ import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import InvalidInput, JobQueueUnavailable
-from tradesense.core.jobs.models import Job
+from tradesense.core.jobs.models import MAX_JOB, Job
 from tradesense.core.jobs.ports import Outbox
 from tradesense.core.testing.base import Contract, Joined, Make, eventually, fresh, joined, opened, requires, together
 from tradesense.core.testing.checks import Calls, interrupt, refuse_when_closed, refuse_when_unreachable, rolled_back
@@ -97,6 +97,23 @@ class OutboxContract(Contract):
             await outbox.give_back([jobs[2].id, jobs[0].id, "unknown"])
             assert list(await outbox.take(3, LONG)) == [jobs[0], jobs[2]], "still the oldest first"
 
+    async def test_a_job_can_be_given_back_for_later(self, adapter: Make[Outbox]) -> None:
+        late, soon = a_job(), a_job()
+        async with opened(adapter()) as outbox:
+            for job in (late, soon):
+                await outbox.add(job)
+            await outbox.take(2, LONG)
+            await outbox.give_back([late.id, "unknown"], after=LONG)
+            await outbox.give_back([soon.id], after=SHORT)
+
+            async def again() -> Sequence[Job]:
+                """Who was to be given back soon is."""
+                return await outbox.take(2, LONG)
+
+            assert list(await eventually(again, seconds=self.patience)) == [soon], "the other is not, yet"
+            await outbox.give_back([late.id])
+            assert list(await outbox.take(2, LONG)) == [late]
+
     async def test_nothing_at_all_may_be_done_or_given_back(self, adapter: Make[Outbox]) -> None:
         async with opened(adapter()) as outbox:
             await outbox.add(a_job())
@@ -135,6 +152,13 @@ class OutboxContract(Contract):
             with pytest.raises(InvalidInput):
                 await outbox.add(a_job(payload={"what": object()}))
             assert await outbox.waiting() == 0
+
+    async def test_a_job_that_is_too_large_is_refused(self, adapter: Make[Outbox]) -> None:
+        async with opened(adapter()) as outbox:
+            with pytest.raises(InvalidInput):
+                await outbox.add(a_job(payload={"text": "x" * MAX_JOB}))
+            assert await outbox.add(a_job(payload={"text": "x" * (MAX_JOB - 1000)})) is True
+            assert await outbox.waiting() == 1
 
     async def test_a_keys_job_that_waits_keeps_the_key(self, adapter: Make[Outbox]) -> None:
         key = fresh("key")
@@ -176,6 +200,27 @@ class OutboxContract(Contract):
             assert await outbox.forget(0) == 1
             assert await outbox.add(a_job(key=key)) is True
             assert await outbox.waiting() == 2
+
+    @requires(Capability.DEDUPLICATION)
+    async def test_jobs_of_different_names_share_no_key(self, adapter: Make[Outbox]) -> None:
+        key = fresh("key")
+        async with opened(adapter()) as outbox:
+            named = [a_job(name=name, key=key) for name in ("mail", "bill", "mail")]
+            assert [await outbox.add(job) for job in named] == [True, True, False]
+            assert list(await outbox.take(10, LONG)) == named[:2]
+
+    @requires(Capability.DEDUPLICATION)
+    async def test_the_key_of_a_job_that_was_given_up_is_free(self, adapter: Make[Outbox]) -> None:
+        failed, finished = a_job(key=fresh("key")), a_job(key=fresh("key"))
+        async with opened(adapter()) as outbox:
+            for job in (failed, finished):
+                await outbox.add(job)
+            await outbox.take(2, LONG)
+            await outbox.done([failed.id, "unknown"], free=True)
+            await outbox.done([finished.id])
+            assert await outbox.waiting() == 0
+            assert await outbox.add(a_job(key=finished.key)) is False
+            assert await outbox.add(a_job(key=failed.key)) is True
 
     @requires(Capability.DEDUPLICATION)
     async def test_of_concurrent_jobs_of_one_key_one_is_kept(self, adapter: Make[Outbox]) -> None:

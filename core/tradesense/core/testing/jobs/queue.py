@@ -136,6 +136,23 @@ class JobQueueContract(Contract):
             assert [(each.job, each.error) for each in dead] == [(job, "ZeroDivisionError")], "the error's class alone"
             assert dead[0].failed_at.utcoffset() == timedelta(0)
 
+    async def test_who_asks_is_told_of_each_job_that_is_given_up(self, adapter: Make[JobQueue]) -> None:
+        failing, good, told = a_job(key=fresh("key")), a_job(), list[Job]()
+
+        async def given_up(job: Job) -> None:
+            told.append(job)
+
+        hands = Hands(lambda job: job.id == failing.id)
+        async with opened(adapter()) as queue:
+            for job in (failing, good):
+                await queue.enqueue(job)
+            async with asyncio.timeout(3 * self.patience), started(queue.work(hands, given_up)):
+                await self._dead(queue, 1)
+                assert told == [failing], "before it is among the dead"
+                await self._empty(queue)
+            assert hands.times(failing) == MAX_ATTEMPTS
+            assert told == [failing]
+
     async def test_dead_jobs_come_oldest_first(self, adapter: Make[JobQueue]) -> None:
         jobs = [a_job(), a_job()]
         dead: list[DeadJob] = []
@@ -234,6 +251,35 @@ class JobQueueContract(Contract):
                 await self._empty(queue)
             assert hands.given[0] == first
             assert len(hands.given) == 2
+
+    @requires(Capability.DEDUPLICATION)
+    async def test_jobs_of_different_names_share_no_key(self, adapter: Make[JobQueue]) -> None:
+        key = fresh("key")
+        async with opened(adapter()) as queue:
+            named = [a_job(name=name, key=key) for name in ("mail", "bill", "mail")]
+            assert [await queue.enqueue(job) for job in named] == [True, True, False]
+
+    @requires(Capability.DEDUPLICATION)
+    async def test_what_is_handed_over_again_is_taken_once(self, adapter: Make[JobQueue]) -> None:
+        one, other = (a_job(key="same") for _ in range(2))
+        async with opened(adapter()) as queue:
+            assert [await queue.enqueue(job, once=job.id) for job in (one, other, one)] == [True, True, False]
+            async with self._working(queue) as hands:
+                await self._empty(queue)
+                assert await queue.enqueue(one, once=one.id) is False, "it is known when it is done, too"
+            assert _counted(hands) == Counter([one.id, other.id])
+            assert hands.given[0].key == "same"
+
+    @requires(Capability.DEDUPLICATION)
+    async def test_the_key_of_a_dead_job_is_free(self, adapter: Make[JobQueue]) -> None:
+        key, once = fresh("key"), a_job()
+        async with opened(adapter()) as queue:
+            async with self._working(queue, Hands(lambda _: True)):
+                await queue.enqueue(a_job(key=key))
+                await queue.enqueue(once, once=once.id)
+                await self._dead(queue, 2)
+            assert await queue.enqueue(a_job(key=key)) is True
+            assert await queue.enqueue(once, once=once.id) is True
 
     @requires(Capability.DEDUPLICATION)
     async def test_of_concurrent_jobs_of_one_key_one_is_taken(self, adapter: Make[JobQueue]) -> None:
