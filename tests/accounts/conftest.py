@@ -26,6 +26,8 @@ MANY = {
     "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_ADDRESS": "100000",
     "TRADESENSE_IDENTITY__POLICY__MAILS_PER_ACCOUNT": "20",
     "TRADESENSE_IDENTITY__RETURN_TO": '["https://app.example.org/welcome"]',
+    # However long a busy machine takes for a few guesses, the one after them has to wait.
+    "TRADESENSE_IDENTITY__POLICY__LOGIN_DELAY": "120",
     "TRADESENSE_TELEMETRY__LOG_FORMAT": "json",
 }
 PLACES = ("sqlite", "postgresql")

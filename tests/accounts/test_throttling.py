@@ -74,6 +74,26 @@ def test_R10_an_attacker_locks_nobody_out_of_a_browser_they_know(place, person, 
         assert statuses[-1] == 429, "it is of no use for another account"
 
 
+def test_R08_good_logins_between_guesses_buy_no_more_of_them_than_a_row_has(person, anyone):
+    for _ in range(2):
+        assert [guess(anyone, person.email).status_code for _ in range(ATTEMPTS - 1)] == [401] * (ATTEMPTS - 1)
+        assert guess(anyone, person.email, PASSWORD).status_code == 200
+    statuses = [guess(anyone, person.email).status_code for _ in range(ATTEMPTS + 2)]
+    assert statuses == [401] * ATTEMPTS + [429] * 2
+    assert guess(anyone, person.email, PASSWORD).status_code == 429
+
+
+def test_R08_who_proves_the_account_by_mail_need_not_wait(person, anyone, mailbox):
+    for _ in range(ATTEMPTS + 1):
+        refused = guess(anyone, person.email)
+    assert refused.status_code == 429
+    anyone.post(f"{AUTH}/password/forgot", json={"email": person.email})
+    token = mailbox.wait(person.email, "Reset").token
+    new = "a pass phrase of afterwards 9"
+    assert anyone.post(f"{AUTH}/password/reset", json={"token": token, "password": new}).status_code == 200
+    assert guess(anyone, person.email, new).status_code == 200
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP"])
 def test_R09_an_address_of_ones_own_invention_is_not_believed(place, header):
     email = an_email()

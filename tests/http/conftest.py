@@ -16,7 +16,11 @@ from platform_process import serving as served
 from tradesense.entrypoints.container import open_container
 from tradesense.settings.load import load
 
-MANY_LOGINS = {"TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_ADDRESS": "100000"}
+MANY_LOGINS = {
+    "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_ADDRESS": "100000",
+    # However long a busy machine takes for a few guesses, the one after them has to wait.
+    "TRADESENSE_IDENTITY__POLICY__LOGIN_DELAY": "120",
+}
 
 
 @pytest.fixture(scope="session")

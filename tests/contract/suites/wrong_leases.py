@@ -268,6 +268,29 @@ class TestCostsAlwaysOne(Limiters):
             return await super().hit(key, limit)
 
 
+class TestKeepsNoDistance(Limiters):
+    caught_by = (
+        "test_attempts_beyond_the_free_ones_are_further_and_further_apart",
+        "test_after_the_gap_the_next_attempt_is_allowed",
+        "test_of_many_at_once_the_free_ones_are_allowed_and_several_limits_agree",
+    )
+
+    class Limiter(MemoryLimiter):
+        async def hit(self, key, limit, *, cost=1):
+            return await super().hit(key, replace(limit, delay=0.0), cost=cost)
+
+        async def hit_many(self, attempts):
+            return await super().hit_many([replace(one, limit=replace(one.limit, delay=0.0)) for one in attempts])
+
+
+class TestWaitsTheSameEachTime(Limiters):
+    caught_by = ("test_attempts_beyond_the_free_ones_are_further_and_further_apart",)
+
+    class Limiter(MemoryLimiter):
+        async def hit(self, key, limit, *, cost=1):
+            return await super().hit(key, replace(limit, longest=limit.delay), cost=cost)
+
+
 class TestAsksItsLimitsOneAfterTheOther(Limiters):
     caught_by = (
         "test_what_one_limit_refuses_counts_under_none",

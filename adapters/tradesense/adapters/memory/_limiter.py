@@ -49,7 +49,7 @@ class MemoryLimiter(Lifecycle):
         now = self._clock.monotonic()
         logs = [self._current(attempt.key, attempt.limit, now) for attempt in attempts]
         pairs = list(zip(attempts, logs, strict=True))
-        allowed = all(attempt.shadow or log.used + attempt.cost <= attempt.limit.count for attempt, log in pairs)
+        allowed = all(attempt.shadow or log.fits(attempt.limit, attempt.cost, now) for attempt, log in pairs)
         return tuple(log.verdict(attempt.limit, attempt.cost, now, count=allowed) for attempt, log in pairs)
 
     async def reset(self, key: str, limit: Limit) -> None:

@@ -16,7 +16,8 @@ MOST_ATTEMPTS = 64
 KNOWN_LIMITS = 1_000
 LAST, SHADOW = 1, 2
 
-# For each key: how many, within how many microseconds, at what cost, for how many milliseconds the list is kept, and
+# For each key: how many, within how many microseconds, at what cost, for how many milliseconds the list is kept, how
+# many need not wait for each other, how many microseconds the next one waits, how many none waits longer than, and
 # marks: 1 for the last key of an attempt, 2 for one that refuses nothing. A list holds the instants, in microseconds,
 # of what was allowed, oldest first. An attempt drops those that are a period old (where they are many, at once, as the
 # server does nothing else meanwhile), and is allowed while every list of
@@ -25,15 +26,17 @@ LAST, SHADOW = 1, 2
 _HIT = Script("""
 local time = redis.call('time')
 local clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local answers, nows, useds = {}, {}, {}
+local answers, nows, useds, waits = {}, {}, {}, {}
 local first, open = 1, true
 for i = 1, #KEYS do
-  local log, at = KEYS[i], i * 5 - 5
+  local log, at = KEYS[i], i * 8 - 8
   local count, period, cost = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local marks = ARGV[at + 5]
+  local free, delay, longest = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
+  local marks = ARGV[at + 8]
   local now, used, newest = clock, 0, redis.call('lindex', log, -1)
   if newest then
-    now = math.max(now, tonumber(newest))
+    newest = tonumber(newest)
+    now = math.max(now, newest)
     local oldest, popped = redis.call('lindex', log, 0), 0
     while oldest and tonumber(oldest) <= now - period and popped < 16 do
       redis.call('lpop', log)
@@ -50,17 +53,23 @@ for i = 1, #KEYS do
     end
     used = redis.call('llen', log)
   end
-  nows[i], useds[i] = now, used
-  if used + cost > count and marks < '2' then open = false end
+  local wait = 0
+  if used + cost > count then
+    wait = tonumber(redis.call('lindex', log, used + cost - count - 1)) + period - now
+  end
+  if delay > 0 and used > 0 and used >= free then
+    wait = math.max(wait, newest + math.min(longest, delay * 2 ^ math.min(used - free, 50)) - now)
+  end
+  nows[i], useds[i], waits[i] = now, used, wait
+  if wait > 0 and marks < '2' then open = false end
   if marks == '1' or marks == '3' then
     for j = first, i do
-      at = j * 5 - 5
+      at = j * 8 - 8
       log, count, period, cost = KEYS[j], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-      now, used = nows[j], useds[j]
-      local allowed, wait = 1, 0
-      if used + cost > count then
+      now, used, wait = nows[j], useds[j], waits[j]
+      local allowed = 1
+      if wait > 0 then
         allowed = 0
-        wait = tonumber(redis.call('lindex', log, used + cost - count - 1)) + period - now
       elseif open then
         local instant = string.format('%.0f', now)
         local many, left = {instant}, cost
@@ -88,7 +97,10 @@ return answers
 """)
 
 _Question = tuple[list[bytes], list[int]]
-"""The keys of one attempt, and five arguments for each."""
+"""The keys of one attempt, and eight arguments for each."""
+
+_Compiled = tuple[str, int, int, tuple[int, int, int]]
+"""What the keys of a limit begin with, its period in microseconds, the life of its lists, and what spaces attempts."""
 
 
 class RedisLimiter(RedisAdapter):
@@ -101,7 +113,7 @@ class RedisLimiter(RedisAdapter):
     def __init__(self, clients: RedisClients) -> None:
         super().__init__(clients, LimiterUnavailable)
         self._hits = self._batched(_decide, most=MOST_ATTEMPTS)
-        self._known: dict[Limit, tuple[str, int, int]] = {}
+        self._known: dict[Limit, _Compiled] = {}
 
     async def hit(self, key: str, limit: Limit, *, cost: int = 1) -> Verdict:
         """A part of one round trip.
@@ -110,8 +122,8 @@ class RedisLimiter(RedisAdapter):
         """
         self._check_open()
         check_cost(limit, cost)
-        prefix, period, life = self._compiled(limit)
-        question = ([_encoded(prefix + key)], [limit.count, period, cost, life, LAST])
+        prefix, period, life, spacing = self._compiled(limit)
+        question = ([_encoded(prefix + key)], [limit.count, period, cost, life, *spacing, LAST])
         return (await self._hits.ask(question).answer)[0]
 
     async def hit_many(self, attempts: Sequence[Attempt]) -> tuple[Verdict, ...]:
@@ -125,9 +137,9 @@ class RedisLimiter(RedisAdapter):
             return ()
         keys, arguments = list[bytes](), list[int]()
         for attempt in attempts:
-            prefix, period, life = self._compiled(attempt.limit)
+            prefix, period, life, spacing = self._compiled(attempt.limit)
             keys.append(_encoded(prefix + attempt.key))
-            arguments += (attempt.limit.count, period, attempt.cost, life, SHADOW if attempt.shadow else 0)
+            arguments += (attempt.limit.count, period, attempt.cost, life, *spacing, SHADOW if attempt.shadow else 0)
         arguments[-1] |= LAST
         return await self._hits.ask((keys, arguments)).answer
 
@@ -136,8 +148,8 @@ class RedisLimiter(RedisAdapter):
         async with self._bounded():
             await self._redis.unlink(_encoded(self._compiled(limit)[0] + key))
 
-    def _compiled(self, limit: Limit) -> tuple[str, int, int]:
-        """What the keys under ``limit`` begin with, its period in microseconds, and the life of its lists."""
+    def _compiled(self, limit: Limit) -> _Compiled:
+        """What the script is told of ``limit``."""
         known = self._known.get(limit)
         if known is None:
             check_limit(limit)
@@ -146,6 +158,7 @@ class RedisLimiter(RedisAdapter):
                 self._key("limit", name, ""),
                 int(limit.period * MICROSECONDS),
                 milliseconds(limit.period) + 1,
+                (limit.free, int(limit.delay * MICROSECONDS), int(limit.longest * MICROSECONDS)),
             )
             if len(self._known) >= KNOWN_LIMITS:
                 self._known.clear()

@@ -152,7 +152,9 @@ def _decided(
         window.forget(now - attempt.limit.period + ROUNDING)
         nows.append(now)
     pairs = [(attempt, window) for attempt, (window, _) in zip(attempts, read, strict=True)]
-    allowed = all(one.shadow or window.used + one.cost <= one.limit.count for one, window in pairs)
+    allowed = all(
+        one.shadow or window.fits(one.limit, one.cost, now) for (one, window), now in zip(pairs, nows, strict=True)
+    )
     verdicts = tuple(
         window.verdict(attempt.limit, attempt.cost, now, count=allowed and count)
         for (attempt, window), now in zip(pairs, nows, strict=True)

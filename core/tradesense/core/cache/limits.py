@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 
 import msgspec
@@ -93,6 +94,12 @@ class Throttle:
             return self._told(local, await self._local.hit_many([self._stricter(*one) for one in local]))
         return self._told(asked, verdicts)
 
+    async def forget(self, key: str, limit: Limit) -> None:
+        """Forget what was counted against ``key``, here and, unless it is away, in the shared count."""
+        await self._local.reset(key, limit)
+        with suppress(LimiterUnavailable):
+            await self._shared.reset(key, limit)
+
     def _told(self, asked: Sequence[tuple[Policy, str]], verdicts: Sequence[Verdict]) -> Decision:
         pairs = [(policy, verdict) for (policy, _), verdict in zip(asked, verdicts, strict=True)]
         for policy, verdict in pairs:
@@ -102,7 +109,11 @@ class Throttle:
 
     def _stricter(self, policy: Policy, key: str) -> Attempt:
         limit = policy.limit
-        strict = msgspec.structs.replace(limit, count=max(1, limit.count // self._strictness))
+        strict = msgspec.structs.replace(
+            limit,
+            count=max(1, limit.count // self._strictness),
+            free=limit.free and max(1, limit.free // self._strictness),
+        )
         return Attempt(key=key, limit=strict, cost=min(policy.cost, strict.count))
 
     def _count(self, instrument: Instrument, *labels: str) -> None:

@@ -43,14 +43,30 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that the lease lasts from its acquisition or last renewal."""
 
 
+MOST_DOUBLINGS = 50
+"""More would be longer than any limit lasts."""
+
+
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """At most ``count`` within any ``period`` seconds."""
+    """At most ``count`` within any ``period`` seconds; and, with a ``delay``, further and further apart."""
 
     name: str
     count: int
     """1 to 10,000,000."""
     period: float
     """Over 0, at most 400 days."""
+    free: int = 0
+    """How many within the period need not wait for each other."""
+    delay: float = 0.0
+    """Seconds that the next one waits after the last; each further one twice as long. 0 for none."""
+    longest: float = 0.0
+    """Seconds that none of them waits longer than."""
+
+    def gap(self, used: int) -> float:
+        """Seconds between the last of ``used`` attempts and the next."""
+        if not self.delay or not used or used < self.free:
+            return 0.0
+        return min(self.longest, self.delay * 2.0 ** min(used - self.free, MOST_DOUBLINGS))
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +85,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     allowed: bool
     remaining: int
-    """How many more would be allowed now."""
+    """How many more the period has room for."""
     retry_after: float
     """Seconds until an attempt of the same cost is allowed; 0 when this one was."""
     reset_after: float = 0.0

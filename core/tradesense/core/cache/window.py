@@ -34,16 +34,29 @@ class Window:
                 return at
         return self.attempts[-1][0] if self.attempts else 0.0
 
+    def wait(self, limit: Limit, cost: int, now: float) -> float:
+        """Seconds until an attempt of ``cost`` fits; 0 when it does now."""
+        over = self.used + cost - limit.count
+        full = max(0.0, self.free_at(over) + limit.period - now) if over > 0 else 0.0
+        if not self.attempts:
+            return full
+        apart = self.attempts[-1][0] + limit.gap(self.used) - now
+        return max(full, apart) if apart > ROUNDING else full
+
+    def fits(self, limit: Limit, cost: int, now: float) -> bool:
+        """Whether an attempt of ``cost`` is allowed now."""
+        return self.used + cost <= limit.count and not self.wait(limit, cost, now)
+
     def verdict(self, limit: Limit, cost: int, now: float, *, count: bool) -> Verdict:
         """What to say of an attempt, which is counted when it fits and ``count`` is true."""
-        over = self.used + cost - limit.count
-        if over <= 0 and count:
+        wait, fits = self.wait(limit, cost, now), self.fits(limit, cost, now)
+        if fits and count:
             self.attempts.append((now, cost))
             self.used += cost
             self.until = now + limit.period
         return Verdict(
-            allowed=over <= 0,
+            allowed=fits,
             remaining=max(0, limit.count - self.used),
-            retry_after=max(0.0, self.free_at(over) + limit.period - now) if over > 0 else 0.0,
+            retry_after=wait,
             reset_after=max(0.0, self.attempts[0][0] + limit.period - now) if self.attempts else 0.0,
         )

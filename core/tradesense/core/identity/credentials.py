@@ -80,6 +80,7 @@ class Credentials:
         async with self._trail.change(event, joined=self._joined):
             user = await self._actions.redeem(Purpose.RESET_PASSWORD, token)
             await self._replace(replace(user, password_hash=hashed, verified=True))
+        await self._sessions.forgive(user.email_key)
         self._sessions.forget_user(user.id)
 
     async def change(

@@ -263,11 +263,19 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     api_key_ttl: Annotated[int, Meta(ge=1, le=315_360_000)] = 31_536_000
     """Seconds that an API key lives at most."""
     login_attempts: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
-    """Attempts per account within ``login_window``."""
+    """Attempts at an account, one after the other, before each further one has to wait."""
+    login_delay: Annotated[float, Meta(ge=0.1, le=86_400)] = 1.0
+    """Seconds that the first of those waits after the one before, and each next one twice as long."""
+    login_delay_max: Annotated[float, Meta(ge=0.1, le=86_400)] = 900.0
+    """Seconds that none of them waits longer than."""
+    login_failures: Annotated[int, Meta(ge=1, le=100)] = 100
+    """Failed attempts in a row after which only a known browser, or a new password by mail, opens the account."""
+    login_failures_window: Annotated[float, Meta(ge=60, le=31_536_000)] = 2_592_000.0
+    """Seconds for which a failed attempt is remembered."""
     login_attempts_per_address: Annotated[int, Meta(ge=1, le=10_000_000)] = 60
     """Attempts per block of network addresses, /24 of IPv4 and /48 of IPv6, within ``login_window``."""
     login_attempts_per_day: Annotated[int, Meta(ge=1, le=10_000_000)] = 100
-    """Attempts per account within a day."""
+    """Attempts per account within a day, whether they fail or not."""
     login_attempts_in_all: Annotated[int, Meta(ge=1, le=100_000_000)] = 6_000
     """Attempts of everybody together within ``login_window``."""
     browser_ttl: Annotated[int, Meta(ge=1, le=31_536_000)] = 2_592_000

@@ -110,6 +110,7 @@ class Sessions:
             await self._store.sessions.add(login.session)
             if tokens is not None:
                 login = replace(login, pair=await tokens.issue(login.session))
+        await self._attempts.succeeded(key, client)
         self._telemetry.bind(LOGINS, ("succeeded",))(1)
         return login
 
@@ -123,6 +124,10 @@ class Sessions:
         login = self._begin(user, client, methods=methods)
         await self._store.sessions.add(login.session)
         return login if tokens is None else replace(login, pair=await tokens.issue(login.session))
+
+    async def forgive(self, email_key: str) -> None:
+        """Count no failed attempts at an account any more, as it was proved by its mail."""
+        await self._attempts.forgive(email_key)
 
     def forget_user(self, user_id: str) -> None:
         """Look the sessions of this user up again at once; every other process does within a second."""
@@ -166,6 +171,7 @@ class Sessions:
             await self._store.sessions.add(login.session)
             if tokens is not None:
                 login = replace(login, pair=await tokens.issue(login.session))
+        await self._attempts.succeeded(key, client)
         self._recognition.forget(lambda known: known.session_id == principal.session_id)
         return login
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tradesense.core.cache.models import Attempt, Limit, Verdict
 from tradesense.core.cache.ports import RateLimiter
@@ -77,6 +78,48 @@ class RateLimiterContract(Contract):
             assert (refused.allowed, refused.remaining) == (False, 3)
             assert (await limiter.hit("me", limit, cost=3)).allowed
             assert (await limiter.hit("other", limit, cost=10)).allowed
+
+    async def test_attempts_beyond_the_free_ones_are_further_and_further_apart(
+        self, adapter: Make[RateLimiter]
+    ) -> None:
+        async with opened(adapter()) as limiter:
+            limit = replace(_limit(30, 86_400), free=3, delay=100.0, longest=1000.0)
+            for used, wait in ((3, 100), (4, 200), (5, 400), (6, 800), (7, 1000), (29, 1000)):
+                key = f"used {used}"
+                assert (await limiter.hit(key, limit, cost=used)).allowed, "the first waits for nobody"
+                refused = [await limiter.hit(key, limit) for _ in range(3)]
+                assert [verdict.allowed for verdict in refused] == [False] * 3
+                assert all(verdict.remaining == 30 - used for verdict in refused)
+                assert all(wait / 2 + GRAIN < verdict.retry_after <= wait + GRAIN for verdict in refused)
+            verdicts = [(await limiter.hit("me", limit)) for _ in range(4)]
+            assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
+            await limiter.reset("me", limit)
+            assert (await limiter.hit("me", limit)).allowed
+
+    async def test_after_the_gap_the_next_attempt_is_allowed(
+        self, adapter: Make[RateLimiter], advance: Advance | None
+    ) -> None:
+        async with opened(adapter()) as limiter:
+            limit = replace(_limit(10), free=1, delay=PERIOD, longest=PERIOD)
+            assert (await limiter.hit("me", limit)).allowed
+            refused = await limiter.hit("me", limit)
+            if advance is not None:
+                advance(refused.retry_after - 0.01)
+                assert not (await limiter.hit("me", limit)).allowed
+                advance(0.011)
+                assert (await limiter.hit("me", limit)).allowed
+            else:
+                await eventually(lambda: self._allowed(limiter, limit), seconds=self.patience)
+
+    async def test_of_many_at_once_the_free_ones_are_allowed_and_several_limits_agree(
+        self, adapter: Make[RateLimiter]
+    ) -> None:
+        async with opened(adapter()) as limiter:
+            spaced, plain = replace(_limit(100), free=5, delay=50.0, longest=50.0), _limit(100)
+            attempts = [Attempt(key="me", limit=limit) for limit in (plain, spaced)]
+            pairs = await together(40, lambda _: limiter.hit_many(attempts))
+            assert sum(all(one.allowed for one in pair) for pair in pairs if not isinstance(pair, BaseException)) == 5
+            assert (await limiter.hit("me", plain)).remaining == 100 - 5 - 1, "what one refuses counts nowhere"
 
     async def test_a_refused_attempt_costs_nothing(self, adapter: Make[RateLimiter], advance: Advance | None) -> None:
         async with opened(adapter()) as limiter:
