@@ -97,26 +97,26 @@ class Counting:
 async def test_P15_a_signature_is_verified_once_and_expiry_every_time():
     clock = ManualClock()
     counting = Counting(signer("new", NEW))
-    known = VerifiedTokens(signer=counting, clock=clock, most=2)
+    known = VerifiedTokens(TokenKind.ACCESS, signer=counting, clock=clock, most=2)
     token = (await counting.inner.sign(TokenKind.ACCESS, claims())).reveal()
     for _ in range(3):
-        assert (await known.verify(TokenKind.ACCESS, token))["sub"] == "u"
+        assert (await known.verify(token))["sub"] == "u"
     assert counting.verified == 1
     clock.advance(601)
     counting.inner = JoseSigner(JoseSettings(algorithm="EdDSA", private_key=private(NEW), key_id="new"), clock=clock)
     with pytest.raises(TokenRefused):
-        await known.verify(TokenKind.ACCESS, token)
+        await known.verify(token)
 
 
 async def test_P15_what_is_remembered_is_bounded_and_no_refusal_is():
     counting = Counting(signer("new", NEW))
-    known = VerifiedTokens(signer=counting, clock=ManualClock(), most=2)
+    known = VerifiedTokens(TokenKind.ACCESS, signer=counting, clock=ManualClock(), most=2)
     tokens = [(await counting.inner.sign(TokenKind.ACCESS, claims(600 + n))).reveal() for n in range(5)]
     for token in tokens:
-        await known.verify(TokenKind.ACCESS, token)
+        await known.verify(token)
     assert len(known._known) == 2
     for bad in (tokens[0][:-4] + "AAAA", "x" * 10_000, "é"):
         for _ in range(2):
             with pytest.raises(TokenRefused):
-                await known.verify(TokenKind.ACCESS, bad)
+                await known.verify(bad)
     assert len(known._known) == 2

@@ -57,7 +57,7 @@ class Compiled:
             else column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in statement.selected_columns
         ]
-        self._results = tuple(results) if any(results) else None
+        self._results = [(number, process) for number, process in enumerate(results) if process is not None]
 
     def values(self, parameters: dict[str, Any]) -> list[Any]:
         """The parameters by position."""
@@ -69,9 +69,12 @@ class Compiled:
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows with the values that the columns' types promise."""
-        if self._results is None or not rows:
+        if not self._results:
             return rows
-        return [
-            [value if process is None else process(value) for process, value in zip(self._results, row, strict=True)]
-            for row in rows
-        ]
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Row) -> Row:
+        values = list(row)
+        for number, process in self._results:
+            values[number] = process(values[number])
+        return values

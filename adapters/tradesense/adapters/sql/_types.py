@@ -33,6 +33,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         utc = instant.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """What makes instants of the driver's values; of the texts of SQLite in one step, as lists hold thousands."""
+        return _instant if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the base's signature
         """The instant as it was."""
         if value is None:
@@ -41,3 +45,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if instant.tzinfo is UTC:
             return instant
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")

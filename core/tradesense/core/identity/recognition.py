@@ -38,7 +38,7 @@ class Recognition:
         self, *, store: IdentityStore, signer: TokenSigner, roles: Roles, clock: Clock, policy: IdentityPolicy
     ) -> None:
         self._store = store
-        self._verified = VerifiedTokens(signer=signer, clock=clock)
+        self._verified = VerifiedTokens(TokenKind.ACCESS, signer=signer, clock=clock)
         self._roles = roles
         self._clock = clock
         self._policy = policy
@@ -61,7 +61,7 @@ class Recognition:
         """
         if token.startswith(API_KEY):
             return await self.by_key(token)
-        claims = await self._verified.verify(TokenKind.ACCESS, token)
+        claims = await self._verified.verify(token)
         session_id = claims.get("sid")
         if not isinstance(session_id, str):
             raise TokenRefused("the token names no session")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from tradesense.core.ambient import Clock
@@ -16,44 +15,47 @@ VERIFIED = 10_000
 """Tokens whose claims are kept."""
 LONGEST = 8192
 """Characters of a token that is looked up at all."""
+LOOKED_AT_AGAIN = 60.0
+"""Seconds after which a token is verified anew, so that a clock that was set, or a machine that slept, is noticed."""
 
 
 class VerifiedTokens:
-    """The claims of tokens, by the SHA-256 of the token and its kind. Expiry is checked every time.
+    """The claims of tokens of one kind, by the SHA-256 of the token. Expiry is checked every time.
 
     What it does not know, the signer verifies. Whether the session that a token names still lives is for who asks: a
     signature says nothing about that, verified or remembered.
     """
 
-    def __init__(self, *, signer: TokenSigner, clock: Clock, most: int = VERIFIED) -> None:
+    def __init__(self, kind: TokenKind, *, signer: TokenSigner, clock: Clock, most: int = VERIFIED) -> None:
+        self._kind = kind
         self._signer = signer
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._most = most
-        self._known: OrderedDict[bytes, tuple[datetime, dict[str, Any]]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[float, dict[str, Any]]] = OrderedDict()
 
-    async def verify(self, kind: TokenKind, token: str) -> dict[str, Any]:
+    async def verify(self, token: str) -> dict[str, Any]:
         """The claims of a token of exactly this kind. Leave them as they are: the next caller gets them too.
 
         :raises TokenRefused: see :meth:`TokenSigner.verify`.
         """
-        if len(token) > LONGEST or not token.isascii():
+        if len(token) > LONGEST:
             raise TokenRefused("the token is malformed")
-        key = hashlib.sha256((kind + " " + token).encode()).digest()
+        try:
+            key = sha256(token.encode()).digest()
+        except UnicodeEncodeError as error:
+            raise TokenRefused("the token is malformed") from error
         known = self._known.get(key)
-        if known is not None:
-            if self._clock.now() < known[0]:
-                return known[1]
-            self._known.pop(key, None)
-        claims = await self._signer.verify(kind, token)
-        self._known[key] = (_instant(claims["exp"]), claims)
+        if known is not None and self._monotonic() < known[0]:
+            return known[1]
+        return await self._first(token, key)
+
+    async def _first(self, token: str, key: bytes) -> dict[str, Any]:
+        moment, now = self._monotonic(), self._clock.now().timestamp()
+        self._known.pop(key, None)
+        claims = await self._signer.verify(self._kind, token)
+        # Seconds that pass, and not the time of day, which takes longer to read; it is asked for again soon enough.
+        self._known[key] = (moment + min(float(claims["exp"]) - now, LOOKED_AT_AGAIN), claims)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return claims
-
-
-def _instant(expiry: float) -> datetime:
-    """The instant, or one that has passed where no calendar has it: then the signer is asked each time."""
-    try:
-        return datetime.fromtimestamp(expiry, UTC)
-    except (OverflowError, ValueError, OSError):
-        return datetime.min.replace(tzinfo=UTC)
