@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from talking import PASSWORD, Person, Talker
+
+from tradesense.entrypoints.http.app import create_routes
+from tradesense.entrypoints.http.guards import inventory
+from tradesense.entrypoints.http.site import Site
+from tradesense.settings.schema import Settings
 
 PROVED_ROUTES = [("POST", "/api/v1/auth/logout"), ("POST", "/api/v1/auth/logout-all")]
 
@@ -42,6 +49,50 @@ def test_R22_a_cookie_alone_changes_nothing(person, stranger, method, path):
             assert answer.json()["type"] == "urn:tradesense:problem:csrf-refused", name
     assert person.get("/api/v1/auth/session").status_code == 200, "nothing of it ended the session"
     assert person.request(method, path, headers=good).status_code == 204
+
+
+UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+OPEN = {
+    f"/api/v1/auth/{path}"
+    for path in (
+        "email/confirm",
+        "login",
+        "password/forgot",
+        "password/reset",
+        "register",
+        "token/introspect",
+        "token/refresh",
+        "token/revoke",
+        "verify-email",
+        "verify-email/resend",
+    )
+}
+"""Routes that no session is asked for; logging in and signing up take the token of the visit, as is seen below."""
+
+
+def test_R22_no_unsafe_route_takes_a_cookie_for_a_wish(person, stranger, server):
+    routes = create_routes(Settings(), Site(Settings()))
+    found = [one for one in inventory(routes) if one.method in UNSAFE and one.path not in OPEN]
+    assert len(found) > 40
+    with Person(server.url, person.email) as other:
+        other.log_in()
+        good = person.proof()
+        refused = {
+            "no token": {"Origin": person.origin},
+            "another session's token": {**good, "X-CSRF-Token": other.csrf},
+            "a token of before the login": {**good, "X-CSRF-Token": stranger.csrf},
+            "cross-site": {**good, "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+            "no origin": {"X-CSRF-Token": person.csrf},
+        }
+        wrong = {}
+        for entry in found:
+            path = re.sub(r"\{[^}]*\}", "x", entry.path)
+            for name, headers in refused.items():
+                answer = person.request(entry.method, path, json={}, headers=headers)
+                if answer.status_code != 403 or not answer.json()["type"].endswith("csrf-refused"):
+                    wrong[f"{entry.method} {entry.path}, {name}"] = (answer.status_code, answer.json().get("type"))
+    assert wrong == {}
+    assert person.get("/api/v1/auth/session").status_code == 200
 
 
 @pytest.mark.parametrize("proof", [{"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}])

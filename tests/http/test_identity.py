@@ -183,6 +183,37 @@ def test_R08_guessing_is_slowed_down_per_account_whatever_the_spelling(anyone):
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+def signed_up(server, password):
+    """The address of a new account with this password, or nothing where the password is refused."""
+    with Person(server.url, f"p-{secrets.token_hex(6)}@example.org", password) as someone:
+        someone.visit()
+        body = {"email": someone.email, "password": password}
+        answer = someone.send_proved("POST", "/api/v1/auth/register", json=body)
+        assert answer.status_code in {202, 400}
+        return someone.email if answer.status_code == 202 else ""
+
+
+def test_R02_lengths_are_taken_whole(server):
+    letters = secrets.token_urlsafe(300)
+    taken = {length: bool(signed_up(server, letters[:length])) for length in (7, 8, 14, 15, 64, 256, 257)}
+    assert taken == {7: False, 8: False, 14: False, 15: True, 64: True, 256: True, 257: False}
+
+
+def test_R02_no_letter_is_trimmed_cut_or_folded(server, anyone):
+    long = secrets.token_urlsafe(60)[:72]
+    others = {
+        f"{long}a": [f"{long}b", long],
+        f"  {long[:20]} ": [long[:20], f"{long[:20]} ", f"  {long[:20]}"],
+        f"abc\0{long[:20]}": ["abc", f"abc{long[:20]}"],
+        "\U0001f984 unicorns like Ponies": ["\U0001f984 unicorns like ponies", "\U0001f40e unicorns like Ponies"],
+    }
+    for password, wrong in others.items():
+        email = signed_up(server, password)
+        for one, status in [*((other, 401) for other in wrong), (password, 200)]:
+            body = {"email": email, "password": one, "mode": "token"}
+            assert anyone.post("/api/v1/auth/login", json=body).status_code == status, repr(one)
+
+
 @pytest.mark.parametrize(
     ("password", "reason"),
     [("tiny phrase", "too-short"), ("x" * 257, "too-long"), ("tradesense" * 2, "contextual"), (" " * 15, "common")],
