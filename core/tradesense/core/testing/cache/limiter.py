@@ -103,6 +103,7 @@ class RateLimiterContract(Contract):
             limit = replace(_limit(10), free=1, delay=PERIOD, longest=PERIOD)
             assert (await limiter.hit("me", limit)).allowed
             refused = await limiter.hit("me", limit)
+            assert not refused.allowed
             if advance is not None:
                 advance(refused.retry_after - 0.01)
                 assert not (await limiter.hit("me", limit)).allowed
