@@ -214,3 +214,52 @@ async def test_a_node_that_does_not_tell_is_named_when_it_sends_us_elsewhere(nod
     async with adapters(f"redis://quiet:p@{node.host}:{node.port}/0") as (cache, locks, limiter):
         told = await refusals(cache, locks, limiter)
         assert all("is a node of a cluster, and has not all keys" in line for line in told), told
+
+
+@pytest.fixture
+def redirecting(node):
+    """A node that has the one slot of `OURS`, and sends everybody elsewhere for every other key."""
+    with servers.own(Node) as beside:
+        other = beside.server
+        slot = int(node.command(f"CLUSTER KEYSLOT {OURS}").removeprefix(":"))
+        assert node.command(f"CLUSTER ADDSLOTS {slot}") == "+OK"
+        assert other.command(f"CLUSTER ADDSLOTSRANGE 0 {slot - 1} {slot + 1} 16383") == "+OK"
+        bus = answered(other, "CONFIG GET cluster-port", lines=5)[-1]
+        assert node.command(f"CLUSTER MEET {other.host} {other.port} {bus}") == "+OK"
+        servers.wait_until(lambda: node.command("GET any").startswith("-MOVED"), "a redirect", seconds=30)
+        servers.wait_until(lambda: node.command(f"GET {OURS}") == "$-1", "a key of its own", seconds=30)
+        node.command("ACL SETUSER quiet on >p ~* &* +@all -info")
+        yield node, slot, answered(other, "CLUSTER MYID", lines=2)[-1]
+
+
+OURS = "tradesense:cache:ours"
+
+
+def answered(server, words, *, lines):
+    with socket.create_connection((server.host, server.port), timeout=5) as connection:
+        connection.sendall(f"{words}\r\n".encode())
+        with connection.makefile("r", newline="\r\n") as answer:
+            return [answer.readline().strip() for _ in range(lines)]
+
+
+@pytest.mark.timeout(120)
+async def test_real_redirects_are_told_by_each_and_the_cache_goes_on_in_memory(redirecting):
+    node, slot, other = redirecting
+    url = f"redis://quiet:p@{node.host}:{node.port}/0"
+    async with adapters(url) as (cache, locks, limiter):
+        told = await refusals(cache, locks, limiter)  # MOVED
+        assert all("is a node of a cluster, and has not all keys" in line for line in told), told
+        await cache.set("ours", b"1", 60)
+        assert await cache.delete("ours") == 1
+        assert node.command(f"CLUSTER SETSLOT {slot} MIGRATING {other}") == "+OK"
+        assert node.command(f"GET {OURS}").startswith("-ASK")
+        with pytest.raises(CacheUnavailable, match="is a node of a cluster"):
+            await cache.set("ours", b"1", 60)
+    async with over_valkey(url, "tests") as hybrid:
+        numbers = hybrid.named("n", int, options=EntryOptions(ttl=600))
+        sources = [Source(number) for number in range(8)]
+        for _ in range(3):
+            found = [await numbers.get_or_set(str(source.value), source) for source in sources]
+            assert found == list(range(8))
+        assert [source.runs for source in sources] == [1] * 8
+        await until(lambda: not hybrid.stats().backend_up)
