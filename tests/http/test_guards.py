@@ -24,6 +24,7 @@ PERMISSIONS = {
     "flags:evaluate",
     "flags:read",
     "flags:write",
+    "experiments:write",
     "config:read",
     "config:write",
     "cache:read",
