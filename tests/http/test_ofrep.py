@@ -191,7 +191,7 @@ def test_unknown_flags_and_paths_are_told_apart(admin):
 
 async def test_F24_hostile_contexts_and_rules_never_fail_a_request(services):
     """Also where they came into the store past the service."""
-    store = services.flags._store
+    store = services.flags._definitions._stores.flags
     evil: list[Flag] = [
         flag(when(condition("matches", "(a+)+$")), key="pattern"),
         flag(when(condition("matches", "(")), key="broken"),

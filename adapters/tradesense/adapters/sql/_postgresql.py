@@ -126,8 +126,7 @@ def engine_for(
         limits["idle_in_transaction_session_timeout"] = _milliseconds(statement_timeout * IDLE)
     patience = None if statement_timeout is None else statement_timeout + GRACE
 
-    async def connect() -> Any:
-        current = url()
+    async def connect_with(current: URL) -> Any:
         made = await _connect(
             current.render_as_string(hide_password=False),
             timeout=connect_timeout,
@@ -143,6 +142,14 @@ def engine_for(
             except BaseException:
                 made.terminate()
                 raise
+        return made
+
+    async def connect() -> Any:
+        made = await connect_with(url())
+        # A credential that changed meanwhile would make the pool count this connection as one of its few attempts.
+        while made.made_for is not url():
+            made.terminate()
+            made = await connect_with(url())
         return made
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options)
