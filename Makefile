@@ -34,13 +34,12 @@ demo: .venv/.run ## the tour: a real server, a real client, every room once
 	@exec $(BIN)/tradesense demo
 
 test: .venv/.dev ## all tests, against real servers: make test ARGS="tests/unit -k cache"
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --benchmark-disable $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --benchmark-disable $(ARGS)
 
 check: .venv/.dev ## format, lint, types, imports and the tests of the house itself
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/mypy & typed=$$!; $(BIN)/pyright; pyright=$$?; wait $$typed && exit $$pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n $(WORKERS) tests/house
 

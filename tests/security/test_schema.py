@@ -30,9 +30,11 @@ STRICTER = "positive_data_acceptance"
 """Left out: keys, paths, cursors and addresses have grammars that JSON Schema does not tell."""
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("who", ["administrator", "user"])
-def test_every_route_behaves_as_the_document_says(tmp_path: Path, who: str) -> None:
+def test_every_route_behaves_as_the_document_says(tmp_path: Path, who: str, soaking: bool) -> None:  # noqa: FBT001  # a fixture
+    phases = "coverage,fuzzing" if soaking else "coverage"
     with serving({"TRADESENSE_IDENTITY__POLICY__ACCESS_TTL": "900"}) as server, Api(server.url) as api:
         if who == "user":
             api.register("someone@example.org")
@@ -48,7 +50,7 @@ def test_every_route_behaves_as_the_document_says(tmp_path: Path, who: str) -> N
                 f"{server.url}/schema/openapi.json",
                 "--checks=all",
                 f"--exclude-checks={STRICTER}",
-                "--phases=coverage,fuzzing",
+                f"--phases={phases}",
                 "--max-examples=4",
                 "--generation-deterministic",
                 "--continue-on-failure",
