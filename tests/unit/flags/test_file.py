@@ -10,6 +10,7 @@ from tradesense.adapters.local._definitions import DefinitionFile
 from tradesense.adapters.local.flags import FileFlagStore, FileSegmentStore, Watched
 from tradesense.adapters.local.settings import FlagFileSettings
 from tradesense.core.errors import DatabaseUnavailable, InvalidInput
+from tradesense.core.flags import kinds
 from tradesense.core.flags.stores import Stores
 from tradesense.core.telemetry.models import Status
 
@@ -109,6 +110,6 @@ async def test_revisions_are_of_the_definition_alone(path, store):
 
 def test_what_cannot_be_written_says_so(watched):
     stores = Stores(flags=FileFlagStore(watched), segments=FileSegmentStore(watched), name="file", writable=False)
-    for ask in (stores.for_flags, stores.for_segments):
+    for kind in (kinds.FLAG, kinds.SEGMENT):
         with pytest.raises(InvalidInput, match="file, cannot be written"):
-            ask()
+            stores.written(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 from tradesense.core.flags.checking import MAX_COST, cost_of
 from tradesense.core.flags.condition_checks import cost
@@ -124,14 +125,16 @@ class Graph:
         flags = [key for key in self.flags if before.sound_flag(key) and not self.sound_flag(key)]
         return [*(f"segment {key}" for key in segments), *(f"flag {key}" for key in flags)]
 
-    def users_of_segment(self, key: str) -> list[str]:
-        """The flags and segments that ask for the segment, by name."""
+    def users_of(self, kind: Literal["flag", "segment"], key: str) -> list[str]:
+        """What refers to the definition, in words, as in ``flag new-checkout``."""
+        if kind == "flag":
+            return [
+                f"flag {one}"
+                for one, flag in self.flags.items()
+                if any(need.flag == key for need in flag.prerequisites)
+            ]
         flags = [f"flag {one}" for one, flag in self.flags.items() if key in segments_of_flag(flag)]
         return flags + [f"segment {one}" for one, other in self.segments.items() if key in segments_of_segment(other)]
-
-    def users_of_flag(self, key: str) -> list[str]:
-        """The flags that have this one as a prerequisite."""
-        return [one for one, flag in self.flags.items() if any(need.flag == key for need in flag.prerequisites)]
 
     def _check_segments(self, condition: Condition, path: str, faults: Faults) -> None:
         if condition.operator != "in_segment":

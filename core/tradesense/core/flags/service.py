@@ -9,16 +9,17 @@ import msgspec
 
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import Actor
-from tradesense.core.audit.service import AuditTrail, Event
+from tradesense.core.audit.service import AuditTrail
 from tradesense.core.cache.ports import Backplane
 from tradesense.core.errors import FlagConflict, FlagNotFound, InvalidFlag
-from tradesense.core.flags.changes import Changes, note
+from tradesense.core.flags.administration import Administration
+from tradesense.core.flags.changes import Changes
 from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.definitions import Definitions
 from tradesense.core.flags.engine import compile_flag
 from tradesense.core.flags.explain import Explanation, explain
-from tradesense.core.flags.history import past
 from tradesense.core.flags.keys import check_key
+from tradesense.core.flags.kinds import FLAG
 from tradesense.core.flags.models import Context, Evaluation, Flag, StoredFlag
 from tradesense.core.flags.notices import FlagNotices
 from tradesense.core.flags.preview import MAX_SAMPLES, Preview, compared
@@ -29,7 +30,7 @@ from tradesense.core.flags.toolkit import at as fixed
 from tradesense.core.paging import MAX_PAGE, Page
 
 
-class Flags:
+class Flags(Administration[Flag, StoredFlag]):
     """The flags of one deployment.
 
     Evaluation is in memory; a change made by another process is seen within ``refresh`` seconds.
@@ -46,81 +47,22 @@ class Flags:
         toolkit: Toolkit | None = None,
         backplane: Backplane | None = None,
     ) -> None:
-        self._stores = stores
+        toolkit = toolkit or Toolkit(now=lambda: clock.now().timestamp())
+        definitions = Definitions(stores=stores, clock=clock, refresh=refresh, toolkit=toolkit)
+        self._notices = FlagNotices(backplane, heard=definitions.stale) if backplane else None
+        changes = Changes(definitions=definitions, trail=trail, joined=joined, notices=self._notices)
+        super().__init__(kind=FLAG, stores=stores, definitions=definitions, changes=changes, toolkit=toolkit)
         self._clock = clock
-        self._toolkit = toolkit or Toolkit(now=lambda: clock.now().timestamp())
-        self._definitions = Definitions(stores=stores, clock=clock, refresh=refresh, toolkit=self._toolkit)
-        self._notices = FlagNotices(backplane, heard=self._definitions.stale) if backplane else None
-        self._changes = Changes(definitions=self._definitions, trail=trail, joined=joined, notices=self._notices)
-        self.segments = Segments(
-            stores=stores, definitions=self._definitions, changes=self._changes, toolkit=self._toolkit
-        )
-
-    async def get(self, key: str) -> StoredFlag:
-        """The flag's definition.
-
-        :raises FlagNotFound: there is none.
-        """
-        return await self._stores.flags.get(check_key(key))
-
-    async def put(
-        self, flag: Flag, *, actor: Actor, expected: int | None = None, correlation_id: str = ""
-    ) -> StoredFlag:
-        """Write a new revision; this process evaluates by it at once.
-
-        :param expected: the revision that must be current, 0 for none; any when left out.
-        :raises InvalidFlag: it cannot be evaluated; the message names the path.
-        :raises FlagConflict: another revision is current.
-        :raises InvalidInput: the provider is read-only.
-        """
-        return await self._put(flag, Event("flags.put", flag.key, actor, correlation_id), expected)
-
-    async def delete(self, key: str, *, actor: Actor, expected: int | None = None, correlation_id: str = "") -> None:
-        """Remove the flag; its history stays.
-
-        :raises FlagNotFound: there is none.
-        :raises FlagConflict: another revision is current, or another flag has this one as a prerequisite.
-        :raises InvalidInput: the provider is read-only.
-        """
-        store = self._stores.for_flags()
-        event = Event("flags.delete", check_key(key), actor, correlation_id)
-        if users := (await self._definitions.latest()).graph().users_of_flag(key):
-            raise FlagConflict(f"{key!r} is a prerequisite of {', '.join(users[:10])}", mend="change them first")
-        async with self._changes.making(event):
-            await store.delete(key, expected=expected, by=actor.id)
-
-    async def history(self, key: str) -> tuple[StoredFlag, ...]:
-        """Every revision, oldest first, removals included.
-
-        :raises FlagNotFound: there never was such a flag.
-        :raises InvalidInput: the provider keeps no history.
-        """
-        found = tuple(await self._stores.for_flags().history(check_key(key)))
-        if not found:
-            raise FlagNotFound(f"there never was a flag {key!r}")
-        return found
-
-    async def rollback(
-        self, key: str, revision: int, *, actor: Actor, expected: int | None = None, correlation_id: str = ""
-    ) -> StoredFlag:
-        """Write an earlier revision as a new one.
-
-        :raises FlagNotFound: there never was such a flag.
-        :raises InvalidFlag: there is no such revision, or it was a removal, or it could not be evaluated now.
-        :raises FlagConflict: another revision than ``expected`` is current.
-        """
-        before = past(await self.history(key), key, revision)
-        event = Event("flags.rollback", key, actor, correlation_id, detail={"to": str(revision)})
-        return await self._put(before.flag, event, expected)
+        self.segments = Segments(stores=stores, definitions=definitions, changes=changes, toolkit=toolkit)
 
     async def list(self, *, cursor: str | None = None, limit: int = 100, stale: bool = False) -> Page[StoredFlag]:
         """A page of definitions; ``limit`` is brought into 1 to 1000.
 
         :param stale: those alone that are past their ``expires`` and not archived.
         """
-        limit = min(max(limit, 1), MAX_PAGE)
         if not stale:
-            return await self._stores.flags.list(cursor=cursor, limit=limit)
+            return await super().list(cursor=cursor, limit=limit)
+        limit = min(max(limit, 1), MAX_PAGE)
         found: list[StoredFlag] = []
         while True:
             page = await self._stores.flags.list(cursor=cursor, limit=limit - len(found))
@@ -144,21 +86,13 @@ class Flags:
         """
         return await self._definitions.changed_since(tag, seconds)
 
-    async def _put(self, flag: Flag, event: Event, expected: int | None) -> StoredFlag:
-        store = self._stores.for_flags()
-        await self.check(flag)
-        async with self._changes.making(event):
-            stored = await store.put(flag, expected=expected, by=event.actor.id)
-            note(event, stored)
-        return stored
-
-    async def check(self, flag: Flag) -> None:
+    async def check(self, definition: Flag, /) -> None:
         """Refuse a definition that cannot be evaluated, alone or together with those that it refers to.
 
         :raises InvalidFlag: the message names the path of each fault.
         """
-        check_flag(flag, self._toolkit)
-        (await self._definitions.latest()).graph(flag).check_flag(flag)
+        check_flag(definition, self._toolkit)
+        (await self._definitions.latest()).graph(definition).check_flag(definition)
 
     async def evaluate(self, key: str, context: Context) -> Evaluation:
         """Evaluate one flag. It never raises for what the caller sent: the error is in the answer.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from tradesense.core.errors import InvalidInput
-from tradesense.core.flags.ports import FlagStore, SegmentStore, WritableFlagStore, WritableSegmentStore
+from tradesense.core.flags.kinds import Kind
+from tradesense.core.flags.models import Flag, Segment, Stored
+from tradesense.core.flags.ports import DefinitionStore, FlagStore, SegmentStore, WritableDefinitionStore
+
+D = TypeVar("D", bound=Flag | Segment)
+S = TypeVar("S", bound=Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +25,17 @@ class Stores:
     writable: bool = True
     """Whether the adapters declare ``Capability.WRITE``."""
 
-    def for_flags(self) -> WritableFlagStore:
-        """The flags, to be written.
+    def read(self, kind: Kind[D, S]) -> DefinitionStore[S]:
+        """The definitions of a kind."""
+        return cast("DefinitionStore[S]", self.flags if kind.name == "flag" else self.segments)
+
+    def written(self, kind: Kind[D, S]) -> WritableDefinitionStore[D, S]:
+        """The definitions of a kind, to be written.
 
         :raises InvalidInput: the provider is read-only.
         """
         self._need()
-        return cast("WritableFlagStore", self.flags)
-
-    def for_segments(self) -> WritableSegmentStore:
-        """The segments, to be written.
-
-        :raises InvalidInput: the provider is read-only.
-        """
-        self._need()
-        return cast("WritableSegmentStore", self.segments)
+        return cast("WritableDefinitionStore[D, S]", self.read(kind))
 
     def _need(self) -> None:
         if not self.writable:

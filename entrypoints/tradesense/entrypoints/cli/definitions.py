@@ -1,17 +1,91 @@
-"""What the commands on flags and on segments have in common: definitions in files, and histories."""
+"""The commands that flags and segments have in common: to read, write and remove a definition, and to go back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+import click
 import msgspec
 
+from tradesense.core.acting import as_operator
 from tradesense.core.errors import InvalidFlag
+from tradesense.core.flags.kinds import Kind
 from tradesense.core.flags.models import Flag, Segment, Stored
-from tradesense.entrypoints.cli.output import show_rows
+from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows, tell
+from tradesense.entrypoints.cli.session import operator, work
+
+if TYPE_CHECKING:
+    from tradesense.core.flags.administration import Administration
+    from tradesense.entrypoints.services import Services
 
 D = TypeVar("D", bound=Flag | Segment)
+S = TypeVar("S", bound=Stored)
+
+
+def add_commands(group: click.Group, kind: Kind[D, S], of: Callable[[Services], Administration[D, S]]) -> None:
+    """Give ``group`` the commands `get`, `set`, `delete`, `history` and `rollback` of the definitions of a kind.
+
+    :param of: the service that keeps them.
+    """
+    noun, room = kind.name, f"{kind.name}s"
+
+    @group.command(
+        help=f"Print the definition of the {noun} KEY as JSON, fit for `{room} set`.\n\n"
+        "With -o json, its revision stands around it."
+    )
+    @click.argument("key")
+    @output_option
+    @as_operator("flags:read")
+    def get(key: str, output: str) -> None:
+        stored = work(lambda services: of(services).get(key))
+        show_json(stored if output == "json" else kind.of(stored))
+
+    @group.command("set", help=f"Write the {noun} KEY from the JSON definition in FILE; - reads standard input.")
+    @click.argument("key")
+    @click.argument("file", type=click.File("rb"))
+    @click.option(
+        "--expected", type=click.IntRange(min=0), help="Write only if this revision is current; 0: only if none is."
+    )
+    @output_option
+    @as_operator("flags:write", f"{room}.put")
+    def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
+        definition = read_definition(kind.definition, key, file.read())
+        stored = work(
+            lambda services: of(services).put(definition, actor=operator(), expected=expected), keeps="flags.provider"
+        )
+        show_one({"key": key, "revision": stored.revision}, output)
+
+    @group.command(help=f"Remove the {noun} KEY, which nothing else refers to. Its history stays.")
+    @click.argument("key")
+    @click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
+    @output_option
+    @as_operator("flags:write", f"{room}.delete")
+    def delete(key: str, expected: int | None, output: str) -> None:
+        work(lambda services: of(services).delete(key, actor=operator(), expected=expected), keeps="flags.provider")
+        tell(f"removed {key}", {"key": key, "removed": True}, output)
+
+    @group.command(
+        help=f"List the revisions of the {noun} KEY, oldest first: who, when, and the digest of what was written."
+    )
+    @click.argument("key")
+    @output_option
+    @as_operator("flags:read")
+    def history(key: str, output: str) -> None:
+        show_history(work(lambda services: of(services).history(key)), output)
+
+    @group.command(help=f"Write the definition that the {noun} KEY had at REVISION as a new revision.")
+    @click.argument("key")
+    @click.argument("revision", type=click.IntRange(min=1))
+    @click.option("--expected", type=click.IntRange(min=0), help="Write only if this revision is current.")
+    @output_option
+    @as_operator("flags:write", f"{room}.rollback")
+    def rollback(key: str, revision: int, expected: int | None, output: str) -> None:
+        stored = work(
+            lambda services: of(services).rollback(key, revision, actor=operator(), expected=expected),
+            keeps="flags.provider",
+        )
+        show_one({"key": key, "revision": stored.revision}, output)
 
 
 def read_definition(kind: type[D], key: str, text: bytes) -> D:

@@ -10,11 +10,11 @@ import msgspec
 
 from tradesense.core.acting import as_operator
 from tradesense.core.flags.flagd import document
-from tradesense.core.flags.models import Flag
-from tradesense.entrypoints.cli.definitions import read_definition, show_history
+from tradesense.core.flags.kinds import FLAG
+from tradesense.entrypoints.cli.definitions import add_commands
 from tradesense.entrypoints.cli.experiments import results
 from tradesense.entrypoints.cli.failures import FAILED
-from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows, tell
+from tradesense.entrypoints.cli.output import output_option, show_json, show_one, show_rows
 from tradesense.entrypoints.cli.session import operator, pages, work
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def flags() -> None:
 
 
 flags.add_command(results)
+add_commands(flags, FLAG, lambda services: services.flags)
 
 
 @flags.command("list")
@@ -59,86 +60,6 @@ def list_(output: str, *, stale: bool) -> None:
     ]
     columns = ["key", "enabled", "default", "variants", "rules", "revision"]
     show_rows(rows, [*columns, "owner", "expires"] if stale else [*columns, "stale"], output)
-
-
-@flags.command()
-@click.argument("key")
-@output_option
-@as_operator("flags:read")
-def get(key: str, output: str) -> None:
-    """Print the definition of the flag KEY as JSON, fit for `flags set`.
-
-    With -o json, its revision stands around it.
-    """
-
-    async def read(services: Services) -> StoredFlag:
-        return await services.flags.get(key)
-
-    stored = work(read)
-    show_json(stored if output == "json" else stored.flag)
-
-
-@flags.command("set")
-@click.argument("key")
-@click.argument("file", type=click.File("rb"))
-@click.option(
-    "--expected", type=click.IntRange(min=0), help="Write only if this revision is current; 0: only if none is."
-)
-@output_option
-@as_operator("flags:write", "flags.put")
-def set_(key: str, file: BinaryIO, expected: int | None, output: str) -> None:
-    """Write the flag KEY from the JSON definition in FILE; - reads standard input."""
-    flag = read_definition(Flag, key, file.read())
-
-    async def write(services: Services) -> StoredFlag:
-        return await services.flags.put(flag, actor=operator(), expected=expected)
-
-    stored = work(write, keeps="flags.provider")
-    show_one({"key": key, "revision": stored.revision}, output)
-
-
-@flags.command()
-@click.argument("key")
-@click.option("--expected", type=click.IntRange(min=1), help="Remove only if this revision is current.")
-@output_option
-@as_operator("flags:write", "flags.delete")
-def delete(key: str, expected: int | None, output: str) -> None:
-    """Remove the flag KEY. Its history stays."""
-
-    async def remove(services: Services) -> None:
-        await services.flags.delete(key, actor=operator(), expected=expected)
-
-    work(remove, keeps="flags.provider")
-    tell(f"removed {key}", {"key": key, "removed": True}, output)
-
-
-@flags.command()
-@click.argument("key")
-@output_option
-@as_operator("flags:read")
-def history(key: str, output: str) -> None:
-    """List the revisions of the flag KEY, oldest first: who, when, and the digest of what was written."""
-
-    async def read(services: Services) -> tuple[StoredFlag, ...]:
-        return await services.flags.history(key)
-
-    show_history(work(read), output)
-
-
-@flags.command()
-@click.argument("key")
-@click.argument("revision", type=click.IntRange(min=1))
-@click.option("--expected", type=click.IntRange(min=0), help="Write only if this revision is current.")
-@output_option
-@as_operator("flags:write", "flags.rollback")
-def rollback(key: str, revision: int, expected: int | None, output: str) -> None:
-    """Write the definition that the flag KEY had at REVISION as a new revision."""
-
-    async def write(services: Services) -> StoredFlag:
-        return await services.flags.rollback(key, revision, actor=operator(), expected=expected)
-
-    stored = work(write, keeps="flags.provider")
-    show_one({"key": key, "revision": stored.revision}, output)
 
 
 @flags.command("eval")

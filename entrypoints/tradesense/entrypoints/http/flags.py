@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from tradesense.core.flags.explain import Explanation
-from tradesense.core.flags.models import Flag, StoredFlag
+from tradesense.core.flags.kinds import FLAG
+from tradesense.core.flags.models import Flag
 from tradesense.core.flags.preview import Preview
-from tradesense.entrypoints.http import conditional, problems
 from tradesense.entrypoints.http.codec import Body
+from tradesense.entrypoints.http.definitions import Rollback, Shelf
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
-from tradesense.entrypoints.http.problems import Refused
 from tradesense.entrypoints.http.queries import Cursor, Flagged, Limit
 
 
@@ -51,83 +51,44 @@ class FlagHistory(Struct, frozen=True, kw_only=True):
     items: tuple[FlagView, ...]
 
 
-class Rollback(Body, frozen=True, kw_only=True):
-    """Which revision to go back to."""
-
-    revision: Annotated[int, Meta(ge=1)]
+SHELF = Shelf(FLAG, FlagView, lambda services: services.flags)
 
 
 @get("/api/v1/flags", opt=guard("flags:read"), tags=["flags"])
 async def list_flags(cursor: Cursor = None, limit: Limit = 100, stale: Flagged = False) -> FlagPage:  # noqa: FBT002  # a query
     """A page of definitions, by key; of those alone that are past their `expires` with `stale=true`."""
     page = await current().services.flags.list(cursor=cursor, limit=limit, stale=stale)
-    return FlagPage(items=tuple(_view(stored) for stored in page.items), cursor=page.cursor)
+    return FlagPage(items=tuple(map(SHELF.view, page.items)), cursor=page.cursor)
 
 
 @get("/api/v1/flags/{key:str}", opt=guard("flags:read"), tags=["flags"])
 async def read_flag(key: FromPath[str]) -> Response[FlagView]:
     """A definition, with its revision as the entity tag."""
-    return _tagged(await current().services.flags.get(key))
+    return await SHELF.read(key)
 
 
 @put("/api/v1/flags/{key:str}", opt=guard("flags:write"), tags=["flags"])
 async def write_flag(key: FromPath[str], data: JSONBody[FlagBody]) -> Response[FlagView]:
     """Write a definition; with `If-Match` only over that revision, with `If-None-Match: *` only where there is none."""
-    here = current()
-    flag = _named(key, data)
-    expected = conditional.expected(here)
-    with conditional.precondition(expected):
-        stored = await here.services.flags.put(
-            flag, expected=expected, actor=here.actor, correlation_id=here.correlation_id
-        )
-    return _tagged(stored)
+    return await SHELF.write(key, data)
 
 
 @delete("/api/v1/flags/{key:str}", opt=guard("flags:write"), status_code=204, tags=["flags"])
 async def delete_flag(key: FromPath[str]) -> None:
     """Remove a definition; with `If-Match` only that revision. Its history stays."""
-    here = current()
-    expected = conditional.expected(here)
-    with conditional.precondition(expected):
-        await here.services.flags.delete(key, expected=expected, actor=here.actor, correlation_id=here.correlation_id)
+    await SHELF.delete(key)
 
 
 @get("/api/v1/flags/{key:str}/history", opt=guard("flags:read"), tags=["flags"])
 async def flag_history(key: FromPath[str]) -> FlagHistory:
     """Every revision of a definition, removals included."""
-    return FlagHistory(items=tuple(map(_view, await current().services.flags.history(key))))
+    return FlagHistory(items=await SHELF.history(key))
 
 
 @post("/api/v1/flags/{key:str}/rollback", opt=guard("flags:write"), status_code=200, tags=["flags"])
 async def rollback_flag(key: FromPath[str], data: JSONBody[Rollback]) -> Response[FlagView]:
     """Write an earlier revision as a new one; with `If-Match` only over that revision."""
-    here = current()
-    expected = conditional.expected(here)
-    with conditional.precondition(expected):
-        stored = await here.services.flags.rollback(
-            key, data.revision, expected=expected, actor=here.actor, correlation_id=here.correlation_id
-        )
-    return _tagged(stored)
-
-
-def _view(stored: StoredFlag) -> FlagView:
-    return FlagView(
-        **_fields(stored.flag),
-        revision=stored.revision,
-        updated_at=stored.updated_at,
-        updated_by=stored.updated_by,
-        deleted=stored.deleted,
-        digest=stored.digest,
-    )
-
-
-def _fields(flag: Flag) -> dict[str, Any]:
-    """The fields of a definition, its parts as they are."""
-    return {name: getattr(flag, name) for name in Flag.__struct_fields__}
-
-
-def _tagged(stored: StoredFlag) -> Response[FlagView]:
-    return Response(_view(stored), headers={"ETag": conditional.tag(stored.revision)})
+    return await SHELF.rollback(key, data.revision)
 
 
 class ExplainRequest(Body, frozen=True, kw_only=True):
@@ -160,7 +121,7 @@ async def explain_flag(key: FromPath[str], data: JSONBody[ExplainRequest]) -> Ex
 @post("/api/v1/flags/{key:str}/preview", opt=guard("flags:read"), status_code=200, tags=["flags"])
 async def preview_flag(key: FromPath[str], data: JSONBody[PreviewRequest]) -> Preview:
     """Who of some sample contexts would be served another variant, were this definition written."""
-    return await current().services.flags.preview(_named(key, data.definition), data.contexts, at=data.at)
+    return await current().services.flags.preview(SHELF.named(key, data.definition), data.contexts, at=data.at)
 
 
 @patch("/api/v1/flags/{key:str}", opt=guard("flags:write"), tags=["flags"])
@@ -170,19 +131,7 @@ async def switch_flag(key: FromPath[str], data: JSONBody[Switch]) -> Response[Fl
     stored = await here.services.flags.switch(
         key, on=data.enabled, actor=here.actor, correlation_id=here.correlation_id
     )
-    return _tagged(stored)
-
-
-def _named(key: str, data: FlagBody) -> Flag:
-    """The definition under the path's key.
-
-    :raises Refused: it is another flag's.
-    """
-    if data.key not in {"", key}:
-        raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
-    fields = _fields(data)
-    fields["key"] = key
-    return Flag(**fields)
+    return SHELF.tagged(stored)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (

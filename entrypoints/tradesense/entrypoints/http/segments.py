@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from tradesense.core.flags.models import Segment, StoredSegment
-from tradesense.entrypoints.http import conditional, problems
+from tradesense.core.flags.kinds import SEGMENT
+from tradesense.core.flags.models import Segment
+from tradesense.entrypoints.http.definitions import Rollback, Shelf
 from tradesense.entrypoints.http.exchange import current
-from tradesense.entrypoints.http.flags import Rollback
 from tradesense.entrypoints.http.guards import guard
-from tradesense.entrypoints.http.problems import Refused
 from tradesense.entrypoints.http.queries import Cursor, Limit
 
 
@@ -49,17 +47,20 @@ class SegmentHistory(Struct, frozen=True, kw_only=True):
     items: tuple[SegmentView, ...]
 
 
+SHELF = Shelf(SEGMENT, SegmentView, lambda services: services.flags.segments)
+
+
 @get("/api/v1/segments", opt=guard("flags:read"), tags=["flags"])
 async def list_segments(cursor: Cursor = None, limit: Limit = 100) -> SegmentPage:
     """A page of segments, by key."""
     page = await current().services.flags.segments.list(cursor=cursor, limit=limit)
-    return SegmentPage(items=tuple(_view(stored) for stored in page.items), cursor=page.cursor)
+    return SegmentPage(items=tuple(map(SHELF.view, page.items)), cursor=page.cursor)
 
 
 @get("/api/v1/segments/{key:str}", opt=guard("flags:read"), tags=["flags"])
 async def read_segment(key: FromPath[str]) -> Response[SegmentView]:
     """A segment, with its revision as the entity tag."""
-    return _tagged(await current().services.flags.segments.get(key))
+    return await SHELF.read(key)
 
 
 @put("/api/v1/segments/{key:str}", opt=guard("flags:write"), tags=["flags"])
@@ -68,66 +69,25 @@ async def write_segment(key: FromPath[str], data: JSONBody[SegmentBody]) -> Resp
 
     Every flag that asks for it is evaluated by it at once.
     """
-    here = current()
-    if data.key not in {"", key}:
-        raise Refused(problems.INVALID_BODY, faults=[{"path": "$.key", "message": "it is not the key of the path"}])
-    fields = _fields(data)
-    fields["key"] = key
-    segment = Segment(**fields)
-    expected = conditional.expected(here)
-    with conditional.precondition(expected):
-        stored = await here.services.flags.segments.put(
-            segment, expected=expected, actor=here.actor, correlation_id=here.correlation_id
-        )
-    return _tagged(stored)
+    return await SHELF.write(key, data)
 
 
 @delete("/api/v1/segments/{key:str}", opt=guard("flags:write"), status_code=204, tags=["flags"])
 async def delete_segment(key: FromPath[str]) -> None:
     """Remove a segment that nothing asks for; with `If-Match` only that revision. Its history stays."""
-    here = current()
-    expected = conditional.expected(here)
-    segments = here.services.flags.segments
-    with conditional.precondition(expected):
-        await segments.delete(key, expected=expected, actor=here.actor, correlation_id=here.correlation_id)
+    await SHELF.delete(key)
 
 
 @get("/api/v1/segments/{key:str}/history", opt=guard("flags:read"), tags=["flags"])
 async def segment_history(key: FromPath[str]) -> SegmentHistory:
     """Every revision of a segment, removals included."""
-    return SegmentHistory(items=tuple(map(_view, await current().services.flags.segments.history(key))))
+    return SegmentHistory(items=await SHELF.history(key))
 
 
 @post("/api/v1/segments/{key:str}/rollback", opt=guard("flags:write"), status_code=200, tags=["flags"])
 async def rollback_segment(key: FromPath[str], data: JSONBody[Rollback]) -> Response[SegmentView]:
     """Write an earlier revision as a new one; with `If-Match` only over that revision."""
-    here = current()
-    expected = conditional.expected(here)
-    with conditional.precondition(expected):
-        stored = await here.services.flags.segments.rollback(
-            key, data.revision, expected=expected, actor=here.actor, correlation_id=here.correlation_id
-        )
-    return _tagged(stored)
-
-
-def _view(stored: StoredSegment) -> SegmentView:
-    return SegmentView(
-        **_fields(stored.segment),
-        revision=stored.revision,
-        updated_at=stored.updated_at,
-        updated_by=stored.updated_by,
-        deleted=stored.deleted,
-        digest=stored.digest,
-    )
-
-
-def _fields(segment: Segment) -> dict[str, Any]:
-    """The fields of a segment, its parts as they are."""
-    return {name: getattr(segment, name) for name in Segment.__struct_fields__}
-
-
-def _tagged(stored: StoredSegment) -> Response[SegmentView]:
-    return Response(_view(stored), headers={"ETag": conditional.tag(stored.revision)})
+    return await SHELF.rollback(key, data.revision)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
