@@ -19,6 +19,8 @@ from tradesense.core.secrets import KeyEncryption, SecretStore
 from tradesense.core.sensitive import Secret
 
 AWS_REGION = "eu-central-1"
+PATIENT = 30.0
+"""Seconds: the suites judge what an adapter does, not how busy the machine is."""
 
 
 def aws(name, url, lent=None, **settings):
@@ -29,6 +31,7 @@ def aws(name, url, lent=None, **settings):
         "endpoint_url": url,
         "access_key_id": "AKIATEST",
         "secret_access_key": Secret("canary-aws-secret-key"),
+        "timeout": PATIENT,
     }
     return contracted.build(contracted.manifest("aws", port, name), lent or contracted.context(), **common | settings)
 
@@ -99,7 +102,7 @@ def tls(authority):
 
 def gcp(address, lent=None, **settings):
     """An adapter of Google's Secret Manager, unopened, that asks our own server at ``address``."""
-    settings = {"project": wire_gcp.PROJECT, "endpoint": address, "plaintext": True} | settings
+    settings = {"project": wire_gcp.PROJECT, "endpoint": address, "plaintext": True, "timeout": PATIENT} | settings
     return contracted.build(contracted.manifest("gcp", SecretStore), lent or contracted.context(), **settings)
 
 
@@ -120,6 +123,6 @@ def service_account():
 
 def azure(vault, lent=None, **settings):
     """An adapter of Key Vault, unopened, that asks our own server."""
-    settings = vault.settings() | settings
+    settings = vault.settings() | {"timeout": PATIENT} | settings
     settings["client_secret"] = Secret(settings["client_secret"])
     return contracted.build(contracted.manifest("azure", SecretStore), lent or contracted.context(), **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from importlib import import_module
 
 from tradesense.adapters.system.ambient import SystemClock, SystemRandom, Uuid7Ids
@@ -13,6 +14,16 @@ def manifest(provider: str, port: type, name: str = "") -> Adapter:
     offered = import_module(f"tradesense.adapters.{provider}").tradesense_adapters()
     (found,) = [adapter for adapter in offered if adapter.port is port and name in {"", adapter.name}]
     return found
+
+
+class Ahead(SystemClock):
+    """The clock of a machine that is so many seconds ahead."""
+
+    def __init__(self, seconds: float) -> None:
+        self._by = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self._by
 
 
 def context(clock=None) -> AdapterContext:

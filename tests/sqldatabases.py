@@ -35,9 +35,9 @@ QUICK = 0.5
 """Seconds until an absent server is given up."""
 
 
-def platform(chain=None):
+def platform(chain=None, clock=None):
     """What the factories of one process are given."""
-    lent = contracted.context()
+    lent = contracted.context(clock)
     lent.chain = chain or AuditChain(bytes(range(32)))
     cipher = Cipher()
     lent.sealer = Sealer(keys=OneKey(cipher), aead=cipher, random=lent.random, namespace="tests")

@@ -19,6 +19,7 @@ from sqldatabases import OnPostgresql, OnSqlite
 from tradesense.adapters.env._names import variable
 from tradesense.core.secrets import Aead, KeyEncryption, Rotator, SecretStore, StoredSecret
 from tradesense.core.sensitive import Secret
+from tradesense.core.steady import SteadyClock
 from tradesense.core.testing import AeadContract, KeyEncryptionContract, RotatorContract, SecretStoreContract
 from tradesense.core.transactions import Transactions
 
@@ -171,9 +172,19 @@ class TestVaultSecrets(SecretStoreContract):
     def denied(self, openbao):
         return lambda: self._store(openbao, token=Secret("nobody"))
 
-    def _store(self, openbao, **changed):
-        settings = {"url": openbao.address, "token": Secret(openbao.token), "mount": openbao.mount} | changed
-        return contracted.build(contracted.manifest("vault", SecretStore, "vault"), contracted.context(), **settings)
+    @pytest.fixture
+    def skewed(self, openbao):
+        return lambda seconds: self._store(openbao, clock=contracted.Ahead(seconds))
+
+    def _store(self, openbao, *, clock=None, **changed):
+        settings = {
+            "url": openbao.address,
+            "token": Secret(openbao.token),
+            "mount": openbao.mount,
+            "timeout": cloudkit.PATIENT,
+        } | changed
+        lent = contracted.context(clock)
+        return contracted.build(contracted.manifest("vault", SecretStore, "vault"), lent, **settings)
 
 
 class TestVaultOneSecrets(SecretStoreContract):
@@ -184,8 +195,12 @@ class TestVaultOneSecrets(SecretStoreContract):
     def adapter(self, openbao):
         mount = f"{openbao.mount}-v1"
         openbao.request("POST", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "1"}})
-        yield lambda: self._store(openbao, mount=mount)
+        yield lambda clock=None: self._store(openbao, clock=clock, mount=mount)
         openbao.request("DELETE", f"sys/mounts/{mount}")
+
+    @pytest.fixture
+    def skewed(self, adapter):
+        return lambda seconds: adapter(contracted.Ahead(seconds))
 
     @pytest.fixture
     def unreachable(self, openbao):
@@ -195,9 +210,15 @@ class TestVaultOneSecrets(SecretStoreContract):
     def denied(self, openbao):
         return lambda: self._store(openbao, token=Secret("nobody"))
 
-    def _store(self, openbao, **changed):
-        settings = {"url": openbao.address, "token": Secret(openbao.token), "mount": openbao.mount} | changed
-        return contracted.build(contracted.manifest("vault", SecretStore, "vault_v1"), contracted.context(), **settings)
+    def _store(self, openbao, *, clock=None, **changed):
+        settings = {
+            "url": openbao.address,
+            "token": Secret(openbao.token),
+            "mount": openbao.mount,
+            "timeout": cloudkit.PATIENT,
+        } | changed
+        lent = contracted.context(clock)
+        return contracted.build(contracted.manifest("vault", SecretStore, "vault_v1"), lent, **settings)
 
 
 class TestSqlSecretsOnSqlite(OnSqlite, SecretStoreContract):
@@ -209,6 +230,14 @@ class TestSqlSecretsOnPostgresql(OnPostgresql, SecretStoreContract):
     title = "sql on PostgreSQL"
     capabilities = sqldatabases.capabilities(SecretStore)
 
+    @pytest.fixture
+    def skewed(self, database_url):
+        def make(seconds):
+            lent = sqldatabases.platform(clock=SteadyClock(contracted.Ahead(seconds)))
+            return sqldatabases.sql(SecretStore, database_url, lent)
+
+        return make
+
 
 class TestAwsSecrets(SecretStoreContract):
     title = "aws"
@@ -216,7 +245,11 @@ class TestAwsSecrets(SecretStoreContract):
 
     @pytest.fixture
     def adapter(self, moto, unique_prefix):
-        return lambda: cloudkit.aws("aws", moto.address, prefix=f"{unique_prefix}/")
+        return lambda lent=None: cloudkit.aws("aws", moto.address, lent, prefix=f"{unique_prefix}/")
+
+    @pytest.fixture
+    def skewed(self, adapter):
+        return lambda seconds: adapter(contracted.context(contracted.Ahead(seconds)))
 
     @pytest.fixture
     def unreachable(self):
@@ -236,7 +269,11 @@ class TestAwsParameters(SecretStoreContract):
 
     @pytest.fixture
     def adapter(self, moto, unique_prefix):
-        return lambda: cloudkit.aws("aws_ssm", moto.address, prefix=f"/{unique_prefix}/")
+        return lambda lent=None: cloudkit.aws("aws_ssm", moto.address, lent, prefix=f"/{unique_prefix}/")
+
+    @pytest.fixture
+    def skewed(self, adapter):
+        return lambda seconds: adapter(contracted.context(contracted.Ahead(seconds)))
 
     @pytest.fixture
     def unreachable(self):
@@ -269,7 +306,11 @@ class TestGcpSecrets(SecretStoreContract):
 
     @pytest.fixture
     def adapter(self, secret_manager):
-        return lambda: cloudkit.gcp(secret_manager.address)
+        return lambda lent=None: cloudkit.gcp(secret_manager.address, lent)
+
+    @pytest.fixture
+    def skewed(self, adapter):
+        return lambda seconds: adapter(contracted.context(contracted.Ahead(seconds)))
 
     @pytest.fixture
     def unreachable(self):
@@ -288,7 +329,11 @@ class TestAzureSecrets(SecretStoreContract):
 
     @pytest.fixture
     def adapter(self, key_vault):
-        return lambda: cloudkit.azure(key_vault)
+        return lambda lent=None: cloudkit.azure(key_vault, lent)
+
+    @pytest.fixture
+    def skewed(self, adapter):
+        return lambda seconds: adapter(contracted.context(contracted.Ahead(seconds)))
 
     @pytest.fixture
     def unreachable(self, key_vault):

@@ -152,7 +152,8 @@ AUTHORS_TESTS = textwrap.dedent(
 
 
     class TestAddsItsOwn(Over):
-        async def test_more(self, adapter):
+        @pytest.mark.parametrize("address", ["x", "[::1]"])
+        async def test_more(self, adapter, address):
             assert adapter().new()
 
 
@@ -294,6 +295,7 @@ def test_an_override_that_says_why_it_fails_is_shown(cards):
 
 def test_a_test_of_ones_own_is_welcome(cards):
     assert cards["TestAddsItsOwn"]["failed"] == []
+    assert {"test_more[x]", "test_more[[::1]]"} < set(cards["TestAddsItsOwn"]["proved"])
 
 
 def test_the_guard_cannot_be_overridden():

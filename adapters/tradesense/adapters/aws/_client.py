@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tradesense.adapters.aws._errors import Refusal, is_passing, is_unsent, refusal, told
 from tradesense.adapters.aws.settings import AwsSettings
 from tradesense.core.errors import AdapterClosed, ConfigurationError, SecretDenied, SecretStoreUnavailable, Unavailable
+from tradesense.core.secrets.turns import Turns
 from tradesense.core.telemetry.models import Health, Status
 
 CONNECTIONS = 32
@@ -37,6 +38,7 @@ class AwsService:
         self._settings = settings
         self._context: AbstractAsyncContextManager[Any] | None = None
         self._client: Any = None
+        self.turns = Turns(most=CONNECTIONS, origin=origin)
         if settings.ca_file and not os.access(settings.ca_file, os.R_OK):
             raise ConfigurationError(
                 f"{settings.ca_file!r} is not a readable file",
@@ -88,7 +90,7 @@ class AwsService:
         :raises SecretStoreUnavailable: there is no usable answer in time.
         """
         self.check_open()
-        async with self._bounded():
+        async with self.turns.asking(), self._bounded():
             reply: Reply = await (_PATIENT if repeatable else _CAREFUL)(getattr(self._client, operation), **arguments)
             return reply
 

@@ -71,6 +71,10 @@ class SecretsManagerStore:
     async def put(self, path: str, value: Secret, *, cas: int | None = None, by: str = "") -> int:  # noqa: ARG002  # it keeps no authors
         """See :meth:`WritableSecretStore.put`. A pending version is dropped: it was made for the value before."""
         name = self._name(path)
+        async with self._service.turns.writing(path):
+            return await self._written(path, name, value, cas)
+
+    async def _written(self, path: str, name: str, value: Secret, cas: int | None) -> int:
         races = Races(path, self._service.origin)
         while True:
             found = await self._described(name)

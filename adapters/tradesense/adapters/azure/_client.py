@@ -15,10 +15,12 @@ from azure.keyvault.secrets.aio import SecretClient
 from tradesense.adapters.azure._errors import ORIGIN, REFUSALS, is_passing, is_undone, told
 from tradesense.adapters.azure.settings import AzureSettings
 from tradesense.core.errors import AdapterClosed, ConfigurationError, SecretDenied, SecretStoreUnavailable, Unavailable
+from tradesense.core.secrets.turns import Turns
 from tradesense.core.telemetry.models import Health, Status
 
 T = TypeVar("T")
 
+AT_ONCE = 32
 ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 4, 0.05, 1.0
 HEALTH_SECONDS = 1.5
 """A check may take two seconds with all that is around it."""
@@ -35,6 +37,7 @@ class KeyVault:
         self.poll = settings.poll
         self._stack = AsyncExitStack()
         self._client: SecretClient | None = None
+        self._turns = Turns(most=AT_ONCE, origin=ORIGIN)
 
     async def __aenter__(self) -> Self:
         """Make the client. Nothing is asked of the vault yet.
@@ -77,7 +80,7 @@ class KeyVault:
         if client is None:
             raise AdapterClosed(f"the client of {self.address} is not open")
         try:
-            async with asyncio.timeout(self._settings.timeout + patience):
+            async with self._turns.asking(), asyncio.timeout(self._settings.timeout + patience):
                 return await (_PATIENT if repeatable else _CAREFUL)(ask, client)
         except REFUSALS:
             raise

@@ -21,10 +21,12 @@ from google.oauth2 import service_account
 from tradesense.adapters.gcp._errors import ORIGIN, BadChecksum, is_passing, is_undone, told
 from tradesense.adapters.gcp.settings import GcpSettings
 from tradesense.core.errors import AdapterClosed, ConfigurationError, SecretDenied, SecretStoreUnavailable, Unavailable
+from tradesense.core.secrets.turns import Turns
 from tradesense.core.telemetry.models import Health, Status
 
 T = TypeVar("T")
 
+AT_ONCE = 32
 ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 4, 0.05, 1.0
 HEALTH_SECONDS = 1.5
 """A check may take two seconds with all that is around it."""
@@ -44,6 +46,7 @@ class SecretManager:
         place = f"/locations/{settings.location}" if settings.location else ""
         self.parent = f"projects/{settings.project}{place}"
         self._client: sm.SecretManagerServiceAsyncClient | None = None
+        self.turns = Turns(most=AT_ONCE, origin=ORIGIN)
 
     async def __aenter__(self) -> Self:
         """Make the client. Nothing is asked of the service yet.
@@ -121,7 +124,7 @@ class SecretManager:
     async def _bounded(self, attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
         self.check_open()
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            async with self.turns.asking(), asyncio.timeout(self._settings.timeout):
                 return await (_PATIENT if repeatable else _CAREFUL)(attempt)
         except REFUSALS:
             raise

@@ -77,8 +77,11 @@ class GcpSecretStore:
 
     async def put(self, path: str, value: Secret, *, cas: int | None = None, by: str = "") -> int:  # noqa: ARG002  # it keeps no authors
         """See :meth:`WritableSecretStore.put`. A pending version is dropped: it was made for the value before."""
-        data = data_of(value)
-        name = self._held.name(path)
+        data, name = data_of(value), self._held.name(path)
+        async with self._manager.turns.writing(path):
+            return await self._written(path, name, data, cas)
+
+    async def _written(self, path: str, name: str, data: bytes, cas: int | None) -> int:
         number = 0
         for _ in range(RACES):
             aliases = await self._held.aliases_or_new(name)

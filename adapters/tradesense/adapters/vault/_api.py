@@ -27,6 +27,7 @@ from tradesense.core.errors import (
     SecretStoreUnavailable,
     SecretStoreUntrusted,
 )
+from tradesense.core.secrets.turns import Turns
 from tradesense.core.sensitive import Secret
 
 CONNECTIONS = 16
@@ -48,6 +49,7 @@ class VaultApi:
         self._verify = _authorities(settings.ca_file)
         self._client: httpx2.AsyncClient | None = None
         self._breaker = Breaker(time.monotonic)
+        self.turns = Turns(most=CONNECTIONS, origin=ORIGIN)
         self.login = Login(settings, self._ask)
 
     async def __aenter__(self) -> Self:
@@ -109,7 +111,7 @@ class VaultApi:
         """Send with our token, and with a new one where the server knows the old one no more."""
         for _ in range(2):
             used = self.login.token
-            async with self._bounded():
+            async with self.turns.asking(), self._bounded():
                 answer = self._judged(await send(_Token(used, self._settings.namespace)))
             if answer.kind != "denied":
                 return answer
@@ -126,7 +128,7 @@ class VaultApi:
     async def _ask(self, path: str, body: Mapping[str, Any] | None, token: Secret) -> Answer:
         client = self._opened
         auth = _Token(token, self._settings.namespace)
-        async with self._bounded():
+        async with self.turns.asking(), self._bounded():
             if body is None:
                 return self._judged(await client.get(path, auth=auth))
             return self._judged(await client.post(path, content=msgspec.json.encode(body), auth=auth))

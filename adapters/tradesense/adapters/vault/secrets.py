@@ -95,14 +95,10 @@ class VaultSecretStore:
         A write that expects a version and meets its deletion in the same instant may still succeed: to the engine a
         deleted version goes on being current.
         """
-        if cas:
-            await self._expect(path, cas)
-        answer = await self._write(path, value, cas)
-        if cas == 0 and answer.says(_CAS_MISMATCH):
-            answer = await self._write(path, value, await self._deleted(path))
-        if answer.kind == "refused" and answer.says("check-and-set"):
-            raise _conflict(path)
-        return self._content(answer, Written).version
+        if cas is None:
+            return self._content(await self._write(path, value, None), Written).version
+        async with self._api.turns.writing(path):
+            return await self._compare_and_set(path, value, cas)
 
     async def delete(self, path: str) -> None:
         """See :meth:`WritableSecretStore.delete`."""
@@ -157,6 +153,16 @@ class VaultSecretStore:
         """
         age = duration(retention.delete_after)
         await self._set(path, {"max_versions": retention.max_versions, "delete_version_after": age})
+
+    async def _compare_and_set(self, path: str, value: Secret, cas: int) -> int:
+        if cas:
+            await self._expect(path, cas)
+        answer = await self._write(path, value, cas)
+        if cas == 0 and answer.says(_CAS_MISMATCH):
+            answer = await self._write(path, value, await self._deleted(path))
+        if answer.kind == "refused" and answer.says("check-and-set"):
+            raise _conflict(path)
+        return self._content(answer, Written).version
 
     async def _known(self, path: str) -> tuple[Versions, str]:
         found = await self._versions(path)

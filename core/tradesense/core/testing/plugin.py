@@ -77,13 +77,13 @@ class Scorecard:
         if told is None:
             return
         facts: dict[str, Any] = json.loads(str(told))
-        place = f"{report.nodeid.rpartition('::')[0]}:{facts['contract']}"
-        card = self._cards.setdefault(place, Card(**facts))
+        node, bracket, arguments = report.nodeid.partition("[")  # where any text may stand, colons too
+        place, _, test = node.rpartition("::")
+        card = self._cards.setdefault(f"{place}:{facts['contract']}", Card(**facts))
         card.adapter = str(properties.get(ADAPTER, card.adapter))
-        self._count(card, report, str(properties.get(UNDECLARED, "")))
+        self._count(card, report, f"{test}{bracket}{arguments}", str(properties.get(UNDECLARED, "")))
 
-    def _count(self, card: Card, report: pytest.TestReport, undeclared: str) -> None:
-        test = report.nodeid.rpartition("::")[2]
+    def _count(self, card: Card, report: pytest.TestReport, test: str, undeclared: str) -> None:
         reason = getattr(report, "wasxfail", None)
         if report.skipped and reason is not None:
             card.xfailed[test] = str(reason)

@@ -20,6 +20,7 @@ from tradesense.core.secrets.ports import (
 from tradesense.core.sensitive import Secret
 from tradesense.core.testing.base import Joined, Make, fresh, joined, opened, requires
 from tradesense.core.testing.checks import rolled_back
+from tradesense.core.testing.secrets.clocks import ClockTests
 from tradesense.core.testing.secrets.keeping import KeepingTests
 from tradesense.core.testing.secrets.reading import ReadingTests
 from tradesense.core.testing.secrets.recovery import RecoveryTests
@@ -27,11 +28,12 @@ from tradesense.core.testing.secrets.versions import VersionTests
 from tradesense.core.testing.secrets.writing import WritingTests
 
 
-class SecretStoreContract(ReadingTests, WritingTests, VersionTests, RecoveryTests, KeepingTests):
+class SecretStoreContract(ReadingTests, WritingTests, VersionTests, RecoveryTests, KeepingTests, ClockTests):
     """What every :class:`SecretStore` must do.
 
     Override ``adapter`` and set ``capabilities``. A read-only provider overrides ``seed`` as well, a transactional one
-    ``transactions``, one with a server ``unreachable``, one with credentials ``denied``.
+    ``transactions``, one with a server ``unreachable``, one with credentials ``denied``, one that processes of several
+    machines share ``skewed``.
     """
 
     port = SecretStore

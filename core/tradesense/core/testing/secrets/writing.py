@@ -175,17 +175,23 @@ class WritingTests(Contract):
                 await store.put(path, Secret("never"), cas=current)
 
     @requires(Capability.WRITE, Capability.CAS)
-    @pytest.mark.parametrize("expected", [0, 1], ids=["absent", "present"])
+    @pytest.mark.parametrize(("expected", "count"), [(0, 50), (1, 200)], ids=["absent", "present"])
     async def test_of_many_writes_that_expect_one_version_one_wins(
-        self, adapter: Make[WritableSecretStore], expected: int
+        self, adapter: Make[WritableSecretStore], expected: int, count: int
     ) -> None:
-        async with opened(adapter()) as store:
+        """Half of them come from another adapter, as from another process."""
+        async with opened(adapter()) as one, opened(adapter()) as other:
             path = fresh()
             if expected:
-                assert await store.put(path, Secret("before")) == expected
-            ended = await together(50, lambda number: store.put(path, Secret(f"{number}"), cas=expected))
+                assert await one.put(path, Secret("before")) == expected
+            ended = await together(
+                count,
+                lambda number: (one, other)[number % 2].put(path, Secret(f"{number}"), cas=expected),
+                seconds=60,
+            )
             winners = [number for number, end in enumerate(ended) if not isinstance(end, BaseException)]
             assert len(winners) == 1
             assert {type(end) for number, end in enumerate(ended) if number not in winners} == {SecretConflict}
-            found = await store.get(path)
-            assert (found.value, found.version) == (Secret(f"{winners[0]}"), ended[winners[0]])
+            for store in (one, other):
+                found = await store.get(path)
+                assert (found.value, found.version) == (Secret(f"{winners[0]}"), ended[winners[0]])
