@@ -26,6 +26,7 @@ MANY = {
     "TRADESENSE_IDENTITY__POLICY__LOGIN_ATTEMPTS_PER_ADDRESS": "100000",
     "TRADESENSE_IDENTITY__POLICY__MAILS_PER_ACCOUNT": "20",
     "TRADESENSE_IDENTITY__RETURN_TO": '["https://app.example.org/welcome"]',
+    "TRADESENSE_HTTP__ALLOWED_ORIGINS": '["https://app.example.org"]',
     # However long a busy machine takes for a few guesses, the one after them has to wait.
     "TRADESENSE_IDENTITY__POLICY__LOGIN_DELAY": "120",
     "TRADESENSE_TELEMETRY__LOG_FORMAT": "json",
@@ -50,8 +51,15 @@ def place(request):
             "TRADESENSE_JOBS__EMBEDDED": "true",
         }
         with serving(env, "--processes", "2") as server:
+            server.database_url, server.redis_url = url, valkey.url(number)
             yield server
     valkey.command("FLUSHDB", db=number)
+
+
+@pytest.fixture
+def server(place):
+    """The same, by the name that it has where nothing of the place matters."""
+    return place
 
 
 @pytest.fixture

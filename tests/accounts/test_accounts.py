@@ -166,18 +166,26 @@ def test_the_last_administrator_stays(admin):
 
 
 def test_R57_spellings_of_one_address_are_one_account(admin):
-    name = f"Ada.{secrets.token_hex(5)}"
-    spellings = [
-        f"{name}@Bücher.example",
-        f"{name.upper()}@bücher.example",
-        f"  {name.lower()}@xn--bcher-kva.example ",
-        f"{name}@BÜCHER.EXAMPLE",
-        f"{name}@bu\u0308cher.example",
+    name = f"Kim.{secrets.token_hex(5)}"
+    locals_ = [name, name.upper(), name.lower(), f"  {name}", name.replace("K", "\u212a"), name.swapcase()]
+    domains = [
+        "Bücher.example",
+        "BÜCHER.EXAMPLE",
+        "bu\u0308cher.example",
+        "xn--bcher-kva.example ",
+        "XN--BCHER-KVA.example",
+        "bücher\u3002example",
     ]
-    first, *rest = (admin.post("/api/v1/users", json={"email": email, "password": PASSWORD}) for email in spellings)
-    assert first.status_code == 201, first.text
-    assert first.json()["email"] == f"{name}@xn--bcher-kva.example", "the local part stays as typed"
-    assert [answer.status_code for answer in rest] == [409] * len(rest)
+
+    def create(email):
+        return admin.post("/api/v1/users", json={"email": email, "password": PASSWORD})
+
+    first, *others = (f"{local}@{domain}" for local in locals_ for domain in domains)
+    made = create(first)
+    assert made.status_code == 201, made.text
+    assert made.json()["email"] == f"{name}@xn--bcher-kva.example", "the local part stays as typed"
+    assert len(set(others)) >= 30
+    assert {email: status for email in others if (status := create(email).status_code) != 409} == {}
     for odd in (
         "\uff4eame@example.org",
         "n\u0430me@example.org",

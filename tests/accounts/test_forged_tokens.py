@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import random
+import statistics
 import time
 import tomllib
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -123,3 +128,30 @@ def test_R17_a_token_that_is_not_quite_ours_is_refused_as_any_other_is(forge, an
     assert {name: answer.status_code for name, answer in answers.items() if answer.status_code != 401} == {}
     told = {(answer.json()["type"], answer.headers["www-authenticate"]) for answer in answers.values()}
     assert told == {("urn:tradesense:problem:token-refused", 'Bearer realm="tradesense", error="invalid_token"')}
+
+
+ROUNDS = 200
+LONG = {"over 8 KiB"}
+"""More bytes take longer to read, which tells what the sender knows."""
+
+
+@pytest.mark.soak
+def test_R17_each_is_refused_in_the_time_that_another_takes(forge, place, soaking):
+    if not soaking:
+        pytest.skip("how long something takes is measured by make soak alone")
+    made = {name: token for name, token in forgeries(forge).items() if name not in LONG}
+    times = {name: [] for name in made}
+    order = random.Random(1)
+    with contextlib.closing(HTTPConnection(urlsplit(place.url).netloc, timeout=20)) as client:
+        for _ in range(ROUNDS):
+            for name in order.sample(list(made), len(made)):
+                began = time.perf_counter()
+                client.request("GET", f"{AUTH}/session", headers={"Authorization": f"Bearer {made[name]}"})
+                with client.getresponse() as answer:
+                    answer.read()
+                    assert answer.status == 401
+                times[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    usual = statistics.median(medians.values())
+    print(f"{usual * 1e6:.0f} us; {min(medians.values()) / usual:.3f} to {max(medians.values()) / usual:.3f}")  # noqa: T201  # figures
+    assert {name: value for name, value in medians.items() if abs(value - usual) > 0.1 * usual} == {}

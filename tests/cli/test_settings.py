@@ -74,6 +74,13 @@ def test_R55_a_refused_start_is_a_process_that_ends_78_before_it_listens(tradese
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("address", ["http://app.internal.net", "http://localhost:8000"])
+def test_R13_production_starts_with_no_address_where_cookies_would_go_in_the_clear(bare, address):
+    done = bare("serve", "--port", "0", env={**PRODUCTION, "TRADESENSE_HTTP__BASE_URL": address})
+    assert done.exit_code == 78
+    assert "error: http.base_url: " in done.stderr
+
+
 def test_check_tells_all_and_exits_by_the_worst(bare):
     done = bare("config", "check")
     assert done.exit_code == 0

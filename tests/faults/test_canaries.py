@@ -8,16 +8,14 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import subprocess
 import threading
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import httpx2
 import pytest
 
-import binaries
-import redis
 from client import Api
+from leftovers import cached, dumped, hits
 from platform_process import serving
 from servers import wait_until
 from telemetry.otlp import collecting
@@ -25,23 +23,6 @@ from telemetry.otlp import collecting
 PUT, PATCHED, REFUSED, MOVED, CRASHED, FOREIGN = (
     f'canary-{name}-{secrets.token_hex(12)}"é/+&\\' for name in ("put", "patch", "error", "move", "crash", "foreign")
 )
-
-
-def forms(text):
-    """How a value may stand somewhere: as it is, in a URL, in JSON, in hexadecimal, in base64 wherever it begins."""
-    data = text.encode()
-    found = {data, text[:30].encode(), quote(text, safe="").encode(), quote_plus(text).encode(), data.hex().encode()}
-    found |= {json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
-    for before in range(3):
-        whole = base64.b64encode(b"x" * before + data)
-        inner = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
-        found |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
-    return found
-
-
-def hits(place, canaries):
-    """Which canaries stand in these bytes."""
-    return [text for text in canaries if any(form in place for form in forms(text))]
 
 
 @pytest.mark.parametrize(
@@ -77,9 +58,7 @@ def test_R52_canaries_are_in_no_log_trace_metric_problem_audit_row_cache_or_dump
         collector.wait(lambda: any(span.name.startswith("PUT") for span, _ in collector.spans()))
         places["traces"] = "".join(str(message) for _, _, message in collector.exports).encode()
         places["traces as bytes"] = b"".join(message.SerializeToString() for _, _, message in collector.exports)
-    places["dump"] = subprocess.run(
-        [binaries.postgres("pg_dump"), "--inserts", postgres_url], capture_output=True, check=True
-    ).stdout
+    places["dump"] = dumped(postgres_url)
     places["cache"] = cached(valkey_url)
     places["files"] = b"".join(file.read_bytes() for file in tradesense.folder.rglob("*") if file.is_file())
     assert b"audit_records" in places["dump"]
@@ -178,27 +157,3 @@ def commands(tradesense, env):
         "crash": tradesense(*put, env=away, stdin=CRASHED),
         "audit tail": tradesense("audit", "tail", "-o", "json", env=env),
     }
-
-
-def cached(url):
-    """Everything that the cache's server holds."""
-    with redis.Redis.from_url(url) as client:
-        client.set("tests:always", "something")
-        read = {
-            b"string": client.get,
-            b"hash": client.hgetall,
-            b"list": lambda key: client.lrange(key, 0, -1),
-            b"set": client.smembers,
-            b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
-            b"stream": client.xrange,
-        }
-        return b"".join(key + b"=" + flat(read[client.type(key)](key)) for key in client.scan_iter())
-
-
-def flat(value):
-    """The bytes of an answer, however it is nested."""
-    if isinstance(value, bytes):
-        return value + b"\n"
-    if isinstance(value, dict):
-        value = value.items()
-    return b"".join(map(flat, value)) if hasattr(value, "__iter__") else f"{value}\n".encode()

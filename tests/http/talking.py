@@ -14,12 +14,36 @@ import msgspec
 PASSWORD = "correct horse battery staple"
 
 
+COOKIES = {"session", "visit", "browser"}
+
+
+def check_cookie(cookie, *, secure):
+    """Whatever a test is about, every cookie that the platform sets is for HTTP alone and for its host (R13)."""
+    pair, *attributes = (part.strip() for part in cookie.split(";"))
+    attributes = {part.lower() for part in attributes}
+    name = pair.partition("=")[0]
+    assert name.removeprefix("__Host-") in COOKIES, cookie
+    assert attributes >= {"httponly", "path=/"}, cookie
+    assert attributes & {"samesite=lax", "samesite=strict"}, cookie
+    assert not any(part.startswith("domain") for part in attributes), cookie
+    assert len(cookie) <= 4096, cookie
+    if secure:
+        assert name.startswith("__Host-"), cookie
+        assert "secure" in attributes, cookie
+
+
 class Talker(httpx2.Client):
     """A client that sends nothing by itself but a bearer token, if it has one."""
 
     def __init__(self, url, *, bearer=""):
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         super().__init__(base_url=url, headers=headers, timeout=20, trust_env=False)
+
+    def send(self, *words, **more):
+        answer = super().send(*words, **more)
+        for cookie in answer.headers.get_list("set-cookie"):
+            check_cookie(cookie, secure=answer.url.scheme == "https")
+        return answer
 
 
 class Person(Talker):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
-from talking import PASSWORD, Person, Talker
+from talking import PASSWORD, Person, Talker, ask, check_cookie
+
+from tradesense.entrypoints.http.app import create_app
 
 
 def session_of(client):
@@ -24,12 +26,42 @@ def test_login_by_cookie_answers_as_documented(person):
     assert person.get("/api/v1/auth/session").json()["user"] == body["user"]
 
 
-def test_R13_the_session_cookie_is_for_http_alone_and_this_host(person):
-    (cookie,) = [value for value in person.log_in().headers.get_list("set-cookie") if value.startswith("session=")]
-    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
-    assert {"httponly", "path=/", "samesite=lax"} <= attributes
-    assert not any(part.startswith("domain") for part in attributes)
-    assert len(cookie) < 4096
+def test_R13_every_cookie_of_a_login_is_for_http_alone_and_this_host(person):
+    cookies = person.log_in().headers.get_list("set-cookie")
+    assert {cookie.partition("=")[0] for cookie in cookies} >= {"session", "browser"}
+    for cookie in cookies:
+        check_cookie(cookie, secure=False)
+
+
+GOOD = "__Host-session=x; Path=/; HttpOnly; Secure; SameSite=lax"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        GOOD.replace("; HttpOnly", ""),
+        GOOD.replace("; Secure", ""),
+        GOOD.replace("; SameSite=lax", ""),
+        GOOD.replace("SameSite=lax", "SameSite=none"),
+        GOOD.replace("Path=/", "Path=/api"),
+        GOOD.replace("__Host-", ""),
+        GOOD.replace("session", "other"),
+        GOOD + "; Domain=example.org",
+        GOOD.replace("=x", "=" + "x" * 4096),
+    ],
+)
+def test_R13_a_cookie_that_any_test_is_sent_would_be_found_wrong(wrong):
+    check_cookie(GOOD, secure=True)
+    with pytest.raises(AssertionError):
+        check_cookie(wrong, secure=True)
+
+
+async def test_R13_behind_tls_every_cookie_is_secure_and_bound_to_the_host(services):
+    behind = msgspec.structs.replace(services.settings.http, base_url="https://127.0.0.1:8000")
+    app = create_app(dataclasses.replace(services, settings=msgspec.structs.replace(services.settings, http=behind)))
+    headers = [(b"origin", b"https://127.0.0.1:8000")]
+    visit = await ask(app, "GET", "/api/v1/auth/csrf", headers=headers)
+    check_cookie(visit.headers["set-cookie"], secure=True)
 
 
 def test_login_by_token_answers_as_documented_and_sets_no_cookie(person, server):
@@ -44,25 +76,6 @@ def test_login_by_token_answers_as_documented_and_sets_no_cookie(person, server)
         bearer = {"Authorization": f"Bearer {pair['access_token']}"}
         assert client.get("/api/v1/auth/session", headers=bearer).json()["session"]["via"] == "bearer"
         assert client.get("/api/v1/auth/session").status_code == 401
-
-
-def test_R19_a_double_submit_brings_the_same_successor_and_a_later_one_ends_the_session(person, server):
-    def refresh(client, token):
-        return client.post("/api/v1/auth/token/refresh", json={"refresh_token": token})
-
-    with Talker(server.url) as client:
-        login = {"email": person.email, "password": PASSWORD, "mode": "token"}
-        first = client.post("/api/v1/auth/login", json=login).json()["refresh_token"]
-        with ThreadPoolExecutor(16) as threads:
-            answers = list(threads.map(lambda _: refresh(client, first), range(16)))
-        assert {answer.status_code for answer in answers} == {200}
-        assert set(answers[0].json()) == {"access_token", "refresh_token", "expires_in", "token_type"}
-        (successor,) = {answer.json()["refresh_token"] for answer in answers}
-        assert refresh(client, successor).status_code == 200
-        assert refresh(client, first).status_code == 401, "its successor was used, so this is another client"
-        assert refresh(client, successor).status_code == 401, "the session of a token that was used twice is over"
-        bearer = {"Authorization": f"Bearer {answers[0].json()['access_token']}"}
-        assert client.get("/api/v1/auth/session", headers=bearer).status_code == 401
 
 
 def test_R12_login_mints_a_new_session_id(person):
@@ -104,14 +117,6 @@ def test_R12_the_session_of_another_account_ends_when_one_logs_in_over_it(person
         assert client.get("/api/v1/auth/session").status_code == 401
 
 
-def test_R11_the_token_is_256_random_bits_and_not_stored(person, server):
-    token = session_of(person)
-    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
-    database = (server.folder / "var" / "tradesense.db").read_bytes()
-    log = server.folder / "var" / "tradesense.db-wal"
-    assert token.encode() not in database + (log.read_bytes() if log.exists() else b"")
-
-
 def test_R15_logout_is_effective_on_the_next_request(person, server):
     token = session_of(person)
     answer = person.send_proved("POST", "/api/v1/auth/logout")
@@ -131,15 +136,6 @@ def test_R15_logout_everywhere_ends_every_session(person, server):
         assert elsewhere.get("/api/v1/auth/session").status_code == 401
         bearer = {"Authorization": f"Bearer {pair['access_token']}"}
         assert by_token.get("/api/v1/auth/session", headers=bearer).status_code == 401
-
-
-def test_R21_answers_about_identity_are_not_stored_and_logout_clears_the_site(person):
-    for path in ("/api/v1/auth/session", "/api/v1/auth/csrf"):
-        assert person.get(path).headers["cache-control"] == "no-store"
-    assert person.log_in().headers["cache-control"] == "no-store"
-    answer = person.send_proved("POST", "/api/v1/auth/logout")
-    assert "storage" in answer.headers["clear-site-data"]
-    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_R07_signing_up_answers_the_same_whether_the_address_is_known(person, server):

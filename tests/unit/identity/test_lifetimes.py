@@ -46,6 +46,19 @@ async def test_R19_within_the_grace_the_successor_is_the_same(services, clock, s
     assert await refresh(services, second)
 
 
+@pytest.mark.parametrize(("earlier", "same"), [(10, True), (11, False)])
+async def test_R19_who_asked_first_may_be_second_at_the_database(services, clock, earlier, same):
+    first = (await log_in(services)).pair.refresh_token
+    clock.advance(earlier)
+    second = (await refresh(services, first)).refresh_token
+    clock.advance(-earlier)
+    if same:
+        assert (await refresh(services, first)).refresh_token == second
+        return
+    with pytest.raises(TokenRefused):
+        await refresh(services, first)
+
+
 async def test_R19_after_the_grace_both_are_dead_and_the_trail_says_so(services, clock):
     login = await log_in(services)
     second = (await refresh(services, login.pair.refresh_token)).refresh_token

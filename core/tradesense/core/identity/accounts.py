@@ -96,6 +96,8 @@ class Accounts:
         """
         roles = await self._roles.check(roles)
         normal = emails.normalise(email)
+        if await self._store.users.by_email(emails.uniqueness_key(normal)) is not None:
+            raise EmailTaken  # before the work of hashing; of two at once the store refuses one
         hashed = await self._passwords.make(password, email=normal)
         user = self._new(normal, hashed, roles, verified=True)
         event = Event("identity.create", user.id, actor, correlation_id, {"roles": ",".join(roles)})

@@ -133,8 +133,11 @@ class Tokens:
         return await self._pair(found[0], successor)
 
     async def _in_grace(self, spent_at: datetime, successor: Secret, now: datetime) -> bool:
-        """Whether a second use may be the same client's first: it is soon, and the successor was not used yet."""
-        if not timedelta(0) <= now - spent_at <= timedelta(seconds=self._policy.refresh_grace):
+        """Whether a second use may be the same client's first: it is soon, and the successor was not used yet.
+
+        Of two at once the one that asked later may have been the first to write, in another process too.
+        """
+        if abs(now - spent_at) > timedelta(seconds=self._policy.refresh_grace):
             return False
         next_one = await self._store.refresh_tokens.find(digest(successor))
         return next_one is None or next_one.spent_at is None

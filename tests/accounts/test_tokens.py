@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from talking import PASSWORD
+from talking import PASSWORD, Talker
+
+from servers import wait_until
 
 INTROSPECT, REVOKE = "/api/v1/auth/token/introspect", "/api/v1/auth/token/revoke"
 REFRESH = "/api/v1/auth/token/refresh"
@@ -87,10 +91,12 @@ def test_an_api_key_is_shown_once_scoped_and_removed(person, anyone):
     assert listed["last_used_at"] is not None
     assert person.send_proved("DELETE", f"/api/v1/api-keys/{made['id']}").status_code == 204
     assert person.send_proved("DELETE", f"/api/v1/api-keys/{made['id']}").status_code == 404
-    assert (
-        anyone.post("/ofrep/v1/evaluate/flags/no-such-flag", json=question, headers=bearer(made["key"])).status_code
-        == 401
-    )
+
+    def refused_at_all():
+        path = "/ofrep/v1/evaluate/flags/no-such-flag"
+        return anyone.post(path, json=question, headers=bearer(made["key"])).status_code == 401
+
+    wait_until(refused_at_all, "the end of a key in every process", seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +121,31 @@ def test_R21_no_token_is_in_the_log(person, server, anyone):
     anyone.get(f"/api/v1/auth/session?token={pair['access_token']}")
     for text in (*(pair[kind] for kind in ("access_token", "refresh_token")), key, person.cookies.get("session")):
         assert text not in server.output
+
+
+def test_R19_a_double_submit_brings_the_same_successor_and_a_later_one_ends_the_session(person, server):
+    def refresh(client, token):
+        return client.post("/api/v1/auth/token/refresh", json={"refresh_token": token})
+
+    with Talker(server.url) as client:
+        login = {"email": person.email, "password": PASSWORD, "mode": "token"}
+        first = client.post("/api/v1/auth/login", json=login).json()["refresh_token"]
+        with ThreadPoolExecutor(16) as threads:
+            answers = list(threads.map(lambda _: refresh(client, first), range(16)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert set(answers[0].json()) == {"access_token", "refresh_token", "expires_in", "token_type"}
+        (successor,) = {answer.json()["refresh_token"] for answer in answers}
+        assert refresh(client, successor).status_code == 200
+        assert refresh(client, first).status_code == 401, "its successor was used, so this is another client"
+        assert refresh(client, successor).status_code == 401, "the session of a token that was used twice is over"
+        bearer = {"Authorization": f"Bearer {answers[0].json()['access_token']}"}
+        assert client.get("/api/v1/auth/session", headers=bearer).status_code == 401
+
+
+def test_R21_answers_about_identity_are_not_stored_and_logout_clears_the_site(person):
+    for path in ("/api/v1/auth/session", "/api/v1/auth/csrf"):
+        assert person.get(path).headers["cache-control"] == "no-store"
+    assert person.log_in().headers["cache-control"] == "no-store"
+    answer = person.send_proved("POST", "/api/v1/auth/logout")
+    assert "storage" in answer.headers["clear-site-data"]
+    assert answer.headers["cache-control"] == "no-store"

@@ -70,7 +70,10 @@ OPEN = {
 """Routes that no session is asked for; logging in and signing up take the token of the visit, as is seen below."""
 
 
-def test_R22_no_unsafe_route_takes_a_cookie_for_a_wish(person, stranger, server):
+@pytest.mark.soak
+def test_R22_no_unsafe_route_takes_a_cookie_for_a_wish(person, stranger, server, soaking):
+    if hasattr(server, "database_url") and not soaking:
+        pytest.skip("the proofs are looked at before the store is asked for anything but the session, as seen above")
     routes = create_routes(Settings(), Site(Settings()))
     found = [one for one in inventory(routes) if one.method in UNSAFE and one.path not in OPEN]
     assert len(found) > 40
