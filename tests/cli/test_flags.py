@@ -62,3 +62,25 @@ def test_the_results_of_an_experiment_are_printed_and_written_as_a_page(cli, pla
     assert "off" in done.stdout
     assert "<svg" in (place / "out.html").read_text()
     assert cli("flags", "results", "absent").exit_code == 1
+
+
+def test_a_change_is_proposed_listed_and_taken_back_but_not_made(cli, read, monkeypatch):
+    assert cli("flags", "set", "new", "-", stdin=json.dumps(FLAG)).exit_code == 0
+    timed = read("flags", "propose", "new", "--remove", "--at", "2999-01-01T00:00", "--reason", "old")
+    assert timed["state"] == "scheduled"
+    assert cli("flags", "changes", "withdraw", timed["id"]).exit_code == 0
+    monkeypatch.setenv("TRADESENSE_FLAGS__REVIEW", "true")
+    refused = cli("flags", "set", "new", "-", stdin=json.dumps(FLAG))
+    assert refused.exit_code == 1
+    assert "flags propose KEY FILE" in refused.stderr
+    request = read("flags", "propose", "new", "-", "--expected", "1", stdin=json.dumps(FLAG))
+    assert request["state"] == "pending"
+    assert [row["state"] for row in read("flags", "changes", "list")] == ["withdrawn", "pending"]
+    assert read("flags", "changes", "list", "--state", "pending")[0]["id"] == request["id"]
+    shown = json.loads(cli("flags", "changes", "show", request["id"]).stdout)
+    assert shown["proposed_by"]["kind"] == "operator"
+    assert read("flags", "changes", "reject", request["id"], "--note", "no")["state"] == "rejected"
+    assert "no such command" in cli("flags", "changes", "approve", request["id"]).stderr.lower()
+    assert read("flags", "switch", "new", "off") == {"key": "new", "enabled": False, "revision": 2}
+    assert cli("flags", "switch", "new", "on").exit_code == 1
+    assert cli("flags", "propose", "new").exit_code == 2

@@ -10,10 +10,11 @@ import pytest
 import contracted
 import sqldatabases
 from sqldatabases import OnPostgresql, OnSqlite
-from tradesense.core.flags import BucketHash, ExperimentStore, FlagStore, Patterns, SegmentStore
+from tradesense.core.flags import BucketHash, ChangeStore, ExperimentStore, FlagStore, Patterns, SegmentStore
 from tradesense.core.flags.murmur import murmur3
 from tradesense.core.testing import (
     BucketHashContract,
+    ChangeStoreContract,
     ExperimentStoreContract,
     FlagStoreContract,
     PatternsContract,
@@ -42,6 +43,18 @@ class TestMemoryFlags(InMemory, FlagStoreContract):
 
 class TestMemorySegments(InMemory, SegmentStoreContract):
     capabilities = contracted.manifest("memory", SegmentStore).capabilities
+
+
+class TestMemoryChanges(InMemory, ChangeStoreContract):
+    capabilities = contracted.manifest("memory", ChangeStore).capabilities
+
+
+class TestSqlChangesOnSqlite(OnSqlite, ChangeStoreContract):
+    capabilities = sqldatabases.capabilities(ChangeStore)
+
+
+class TestSqlChangesOnPostgresql(OnPostgresql, ChangeStoreContract):
+    capabilities = sqldatabases.capabilities(ChangeStore)
 
 
 class TestMemoryExperiments(InMemory, ExperimentStoreContract):

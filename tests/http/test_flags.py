@@ -170,6 +170,43 @@ def test_an_experiment_counts_whom_chance_showed_what_and_who_converted(admin, k
     assert (absent.status_code, absent.json()["type"]) == (404, "urn:tradesense:problem:experiment-not-found")
 
 
+def test_a_change_waits_for_another_person_and_is_told_of(admin, key, person):
+    path = f"/api/v1/flags/{key}/changes"
+    both = admin.post(path, json={"definition": FLAG, "remove": True})
+    assert (both.status_code, both.json()["type"]) == (400, "urn:tradesense:problem:invalid-body")
+    assert admin.post(path, json={"definition": FLAG}, headers={"If-Match": '"7"'}).status_code == 412
+    made = admin.post(
+        path, json={"definition": {**FLAG, "rules": []}, "reason": "simpler"}, headers={"If-Match": '"1"'}
+    )
+    assert (made.status_code, made.json()["state"]) == (201, "pending"), made.text
+    change = f"/api/v1/change-requests/{made.json()['id']}"
+    own = admin.post(f"{change}/approve")
+    assert (own.status_code, own.json()["type"]) == (403, "urn:tradesense:problem:approval-refused")
+    assert person.send_proved("POST", f"{change}/approve").status_code == 403
+    me = person.get("/api/v1/auth/session").json()["user"]["id"]
+    role = f"approver-{key[2:]}"
+    assert admin.put(f"/api/v1/roles/{role}", json={"allow": ["flags:approve", "flags:read"]}).status_code == 200
+    assert admin.put(f"/api/v1/users/{me}/roles", json={"roles": ["user", role]}).status_code == 200
+    person.log_in()
+    assert person.send_proved("PUT", f"/api/v1/flags/{key}", json=FLAG).status_code == 403
+    approved = person.send_proved("POST", f"{change}/approve")
+    assert approved.status_code == 200, approved.text
+    assert approved.json()["state"] == "applied"
+    assert admin.get(f"/api/v1/flags/{key}").json()["rules"] == []
+    assert person.get(change).json()["approved_by"] == {"kind": "user", "id": me}
+    again = person.send_proved("POST", f"{change}/approve")
+    assert (again.status_code, again.json()["type"]) == (409, "urn:tradesense:problem:change-conflict")
+    back = admin.post(path, json={"revision": 1, "not_before": "2999-01-01T00:00:00Z"}).json()
+    assert (back["state"], back["flag"]["rules"]) == ("scheduled", [RULE])
+    rejected = person.send_proved("POST", f"/api/v1/change-requests/{back['id']}/reject", json={"note": "no"})
+    assert (rejected.json()["state"], rejected.json()["note"]) == ("rejected", "no")
+    segment = admin.post(f"/api/v1/segments/{key}/changes", json={"definition": {"included": ["u"]}}).json()
+    assert admin.post(f"/api/v1/change-requests/{segment['id']}/withdraw").json()["state"] == "withdrawn"
+    pending = admin.get("/api/v1/change-requests", params={"state": "pending", "limit": 1000}).json()["items"]
+    assert not {one["id"] for one in pending} & {made.json()["id"], back["id"], segment["id"]}
+    assert admin.get("/api/v1/change-requests/absent").json()["type"] == "urn:tradesense:problem:change-not-found"
+
+
 def eventually(holds):
     until = time.monotonic() + 30
     while not holds():

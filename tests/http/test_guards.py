@@ -21,6 +21,7 @@ PERMISSIONS = {
     "secrets:delete",
     "secrets:read",
     "secrets:write",
+    "flags:approve",
     "flags:evaluate",
     "flags:read",
     "flags:write",

@@ -112,7 +112,7 @@ async def test_an_audited_change_of_a_locked_file_waits_once(sqlite_url, locked)
     ):
         trail = AuditTrail(log=log, chain=lent.chain, transactions=unit)
         stores = Stores(flags=store, segments=segments)
-        flags = Flags(stores=stores, trail=trail, clock=lent.clock, joined=True)
+        flags = Flags(stores=stores, trail=trail, clock=lent.clock, ids=lent.ids, joined=True)
         flag = Flag(key="x", variants={"on": True, "off": False}, default_variant="on")
         with locked(sqlite_url):
             async with asyncio.timeout(2 * wait):

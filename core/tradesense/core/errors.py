@@ -34,6 +34,8 @@
     │   ├── PermissionDenied
     │   │   ├── StepUpRequired
     │   │   └── MfaRequired
+    │   ├── ReviewRequired            a second person has to approve the change
+    │   ├── ApprovalRefused           nobody approves what they proposed
     │   ├── CsrfRefused
     │   └── SecretDenied              the provider refused our own credentials
     │       └── SecretCredentialsExpired   it took them before
@@ -41,6 +43,7 @@
     │   ├── SecretNotFound
     │   ├── FlagNotFound
     │   ├── SegmentNotFound
+    │   ├── ChangeNotFound
     │   ├── ExperimentNotFound
     │   ├── SettingNotFound
     │   ├── UserNotFound
@@ -53,6 +56,7 @@
     │   ├── SecretConflict
     │   ├── FlagConflict
     │   ├── SegmentConflict
+    │   ├── ChangeConflict
     │   ├── SettingConflict
     │   ├── EmailTaken
     │   ├── LeaseTaken                another holds it
@@ -382,6 +386,20 @@ class MfaRequired(PermissionDenied):
     title = "This needs a second factor"
 
 
+class ReviewRequired(Denied):
+    """Changes of flags and segments need a second person here (``flags.review``): propose it, and let them approve."""
+
+    code = "review-required"
+    title = "This change needs the approval of a second person"
+
+
+class ApprovalRefused(Denied):
+    """A change was to be approved by who proposed it, or by somebody who is not known by a login."""
+
+    code = "approval-refused"
+    title = "This change needs another person's approval"
+
+
 class CsrfRefused(Denied):
     """A cookie-borne unsafe request without proof that our own page sent it (ASVS 3.5.1)."""
 
@@ -429,6 +447,13 @@ class SegmentNotFound(NotFound):
 
     code = "segment-not-found"
     title = "There is no such segment"
+
+
+class ChangeNotFound(NotFound):
+    """No change request with this id."""
+
+    code = "change-not-found"
+    title = "There is no such change"
 
 
 class ExperimentNotFound(NotFound):
@@ -513,6 +538,13 @@ class SegmentConflict(Conflict):
 
     code = "segment-conflict"
     title = "The segment has another revision"
+
+
+class ChangeConflict(Conflict):
+    """A change request has gone on, or has ended, since it was looked at."""
+
+    code = "change-conflict"
+    title = "The change has gone on meanwhile"
 
 
 class SettingConflict(Conflict):

@@ -41,7 +41,7 @@ from tradesense.core.jobs.service import Jobs, Periodic
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.telemetry.service import HealthService
 from tradesense.core.transactions import Transactions
-from tradesense.entrypoints import members, parts, rotating
+from tradesense.entrypoints import flagging, members, parts, rotating
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.entrypoints.anchors import Anchors
 from tradesense.entrypoints.services import Services
@@ -87,7 +87,7 @@ class Platform(containers.DeclarativeContainer):
     queueing = parts.making(queue=queue, outbox=outbox, relay=relay, transactions=transactions)
     jobs = queueing(Jobs, ids=ids, random=random, clock=clock, telemetry=telemetry)
 
-    definitions, refresh = Singleton(parts.definitions, adapters, settings), settings.provided.flags.refresh
+    definitions, refresh = Singleton(flagging.definitions, adapters, settings), settings.provided.flags.refresh
     flags = Singleton(
         Flags,
         stores=definitions,
@@ -95,7 +95,9 @@ class Platform(containers.DeclarativeContainer):
         clock=clock,
         joined=joins("flags.provider"),
         refresh=refresh,
-        toolkit=Singleton(parts.toolkit, adapters),
+        review=settings.provided.flags.review,
+        ids=ids,
+        toolkit=Singleton(flagging.toolkit, adapters),
         backplane=chosen("cache.backplane"),
     )
     experiments = Singleton(
@@ -160,6 +162,9 @@ async def open_container(
     ready["jobs"].every(Periodic(name="identity.sweep", every=parts.SWEEP_SECONDS, run=ready["sessions"].sweep))
     ready["jobs"].every(Periodic(name="identity.sweep-links", every=parts.SWEEP_SECONDS, run=ready["actions"].sweep))
     ready["jobs"].every(Periodic(name="jobs.forget-keys", cron=parts.FORGET_CRON, run=ready["relay"].forget))
+    flags = ready["flags"].review
+    if flags.kept:
+        ready["jobs"].every(Periodic(name="flags.apply", every=flagging.EVERY_SECONDS, run=flags.run))
     if ready["events"].listed:
         ready["jobs"].every(Periodic(name="events.expire", cron=parts.EXPIRE_CRON, run=ready["events"].expire))
     rotating.renewing(adapters, ready["watch"], given, settings, platform.provider())

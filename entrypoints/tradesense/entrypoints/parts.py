@@ -24,9 +24,6 @@ from tradesense.core.cache.recovery import Recovery
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import ConfigurationError
-from tradesense.core.flags.ports import BucketHash, FlagStore, Patterns, SegmentStore
-from tradesense.core.flags.stores import Stores
-from tradesense.core.flags.toolkit import Toolkit
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.chain import ChainStore
 from tradesense.core.secrets.datakeys import DataKeys
@@ -49,9 +46,6 @@ from tradesense.settings.sections import CHOICES
 KEY_BYTES = 32
 AEAD = "local"
 """The one cipher. Where it runs is not a choice of deployment."""
-
-PATTERNS, BUCKET_HASH = "re2", "mmh3"
-"""What evaluates patterns and buckets. Any other must give the same answers, so there is nothing to choose."""
 
 SWEEP_SECONDS = 60.0
 FORGET_CRON = "17 * * * *"
@@ -166,27 +160,6 @@ def hub(settings: Settings, topics: Topics, telemetry: FanOut) -> EventHub:
 def throttle(adapters: Adapters, shared: RateLimiter, telemetry: FanOut) -> Throttle:
     """The chosen limiter, with one in this process for when it is away."""
     return Throttle(shared=shared, local=adapters.own(RateLimiter, "memory"), telemetry=telemetry)
-
-
-def definitions(adapters: Adapters, settings: Settings) -> Stores:
-    """Flags and segments of the chosen provider."""
-    name = settings.flags.provider
-    return Stores(
-        flags=chosen(adapters, settings, "flags.provider"),
-        segments=chosen(adapters, settings, "flags.provider", SegmentStore),
-        name=name,
-        writable=Capability.WRITE in adapters.capabilities(FlagStore, name),
-    )
-
-
-def toolkit(adapters: Adapters) -> Toolkit:
-    """What the engine of flags is lent."""
-    clock = adapters.clock
-    return Toolkit(
-        now=lambda: clock.now().timestamp(),
-        hash32=adapters.choose(BucketHash, BUCKET_HASH, "flags.hash"),
-        patterns=adapters.choose(Patterns, PATTERNS, "flags.patterns"),
-    )
 
 
 def outbox_keeps(adapters: Adapters, settings: Settings) -> bool:

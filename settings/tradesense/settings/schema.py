@@ -166,6 +166,8 @@ class FlagsSettings(Section, frozen=True, kw_only=True):
     """Who keeps exposures and conversions of experiments: an ``ExperimentStore``."""
     refresh: Annotated[float, Meta(gt=0, le=60)] = 0.5
     """Seconds until a change made by another process is seen."""
+    review: bool = False
+    """Whether a change of a flag or a segment needs the approval of a second person; the kill switch never does."""
 
 
 class ConfigSettings(Section, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("wrong", ["wrong_flags.py", "wrong_definitions.py", "wrong_experiments.py"])
+@pytest.mark.parametrize(
+    "wrong", ["wrong_flags.py", "wrong_definitions.py", "wrong_experiments.py", "wrong_changes.py"]
+)
 def test_the_suites_tell_right_from_wrong(judge, wrong):
     judge(wrong)

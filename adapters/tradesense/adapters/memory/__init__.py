@@ -12,7 +12,7 @@ from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.ports import Backplane, CacheStore, Fences, LockProvider, RateLimiter, Topics
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
-from tradesense.core.flags.ports import ExperimentStore, FlagStore, SegmentStore
+from tradesense.core.flags.ports import ChangeStore, ExperimentStore, FlagStore, SegmentStore
 from tradesense.core.identity.ports import BreachedPasswords, IdentityProvider, IdentityStore, Messenger, WebhookSender
 from tradesense.core.jobs.ports import JobQueue, Outbox
 from tradesense.core.secrets.ports import SecretStore
@@ -79,6 +79,13 @@ def _stores() -> Iterable[Adapter]:
         factory=f"{_HERE}.flags:segments",
         summary="Segments in memory, with their history",
         capabilities=_TRANSACTIONAL | {Capability.WRITE},
+    )
+    yield Adapter(
+        port=ChangeStore,
+        name="memory",
+        factory=f"{_HERE}.flags:changes",
+        summary="Changes of flags that wait, in memory",
+        capabilities=_TRANSACTIONAL,
     )
     yield Adapter(
         port=ExperimentStore,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradesense.adapters.memory._changes import MemoryChanges
 from tradesense.adapters.memory._definitions import MemoryDefinitions
 from tradesense.adapters.memory._experiments import MemoryExperiments
 from tradesense.adapters.memory._state import MemoryState
@@ -34,6 +35,11 @@ def store(_: NoSettings, context: AdapterContext) -> MemoryFlagStore:
 def segments(_: NoSettings, context: AdapterContext) -> MemorySegmentStore:
     """The factory of the segments."""
     return MemorySegmentStore(context.share(MemoryState, MemoryState), clock=context.clock)
+
+
+def changes(_: NoSettings, context: AdapterContext) -> MemoryChanges:
+    """The factory of the changes that wait."""
+    return MemoryChanges(context.share(MemoryState, MemoryState))
 
 
 def experiments(_: NoSettings, context: AdapterContext) -> MemoryExperiments:

@@ -10,7 +10,7 @@ from tradesense.core.audit.ports import AuditLog
 from tradesense.core.cache.ports import Fences, LockProvider, RateLimiter
 from tradesense.core.capabilities import Capability
 from tradesense.core.config.ports import SettingsStore
-from tradesense.core.flags.ports import ExperimentStore, FlagStore, SegmentStore
+from tradesense.core.flags.ports import ChangeStore, ExperimentStore, FlagStore, SegmentStore
 from tradesense.core.identity.ports import IdentityStore
 from tradesense.core.jobs.ports import Outbox
 from tradesense.core.secrets.ports import SecretStore
@@ -63,6 +63,7 @@ def tradesense_adapters() -> Iterable[Adapter]:
         _sql(SecretStore, "secrets:secret_store", "Secrets as envelopes in a table, with versions", _SECRETS),
         _sql(FlagStore, "flags:flag_store", "Flag definitions in a table, with their history", _DEFINITIONS),
         _sql(SegmentStore, "flags:segment_store", "Segments in a table, with their history", _DEFINITIONS),
+        _sql(ChangeStore, "flags:change_store", "Changes of flags that wait, in a table", _JOINING),
         _sql(ExperimentStore, "flags:experiment_store", "Exposures and conversions in tables", _JOINING),
         _sql(SettingsStore, "config:settings_store", "Runtime settings in a table, with their history", _JOINING),
         _sql(AuditLog, "audit:audit_log", "The audit trail as a hash chain in a table", _JOINING),

@@ -21,6 +21,7 @@ REVISIONS = (
     "0007_flag_revisions",
     "0008_experiments",
     "0009_limits",
+    "0010_change_requests",
 )
 """Every revision, oldest first, as the files in ``migrations/versions`` name them."""
 

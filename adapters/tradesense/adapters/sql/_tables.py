@@ -182,6 +182,17 @@ flag_generation = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+change_requests = Table(
+    "change_requests",
+    metadata,
+    Column("id", CodePoints, primary_key=True),
+    Column("state", Text, nullable=False, index=True),
+    # When it is applied; none where it is not scheduled.
+    Column("due", UtcDateTime, index=True),
+    Column("version", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
 experiment_exposures = Table(
     "experiment_exposures",
     metadata,

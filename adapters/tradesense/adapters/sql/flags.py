@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradesense.adapters.sql._changes import SqlChanges
 from tradesense.adapters.sql._database import Database
 from tradesense.adapters.sql._definitions import SqlDefinitions, Statements
 from tradesense.adapters.sql._experiments import SqlExperiments
@@ -40,6 +41,11 @@ def flag_store(settings: SqlSettings, context: AdapterContext) -> SqlFlagStore:
 def segment_store(settings: SqlSettings, context: AdapterContext) -> SqlSegmentStore:
     """The factory of the segments, which the manifest names."""
     return SqlSegmentStore(database_of(settings, context), clock=context.clock)
+
+
+def change_store(settings: SqlSettings, context: AdapterContext) -> SqlChanges:
+    """The factory of the changes that wait, which the manifest names."""
+    return SqlChanges(database_of(settings, context))
 
 
 def experiment_store(settings: SqlSettings, context: AdapterContext) -> SqlExperiments:

@@ -17,6 +17,7 @@ from tradesense.core.flags.models import (
 )
 from tradesense.core.flags.ports import (
     BucketHash,
+    ChangeStore,
     ExperimentStore,
     FlagStore,
     Patterns,
@@ -27,6 +28,7 @@ from tradesense.core.flags.ports import (
 
 __all__ = (
     "BucketHash",
+    "ChangeStore",
     "Condition",
     "Conversion",
     "ErrorCode",

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import Event
+from tradesense.core.errors import InvalidFlag, NotFound
 from tradesense.core.flags.changes import Changes, note
 from tradesense.core.flags.definitions import Definitions
 from tradesense.core.flags.history import past
@@ -89,10 +90,51 @@ class Administration(ABC, Generic[D, S]):
         :raises InvalidFlag: there is no such revision, or it was a removal, or it could not be evaluated now.
         :raises FlagConflict: another revision than ``expected`` is current; of segments, a :class:`SegmentConflict`.
         """
-        before = past(await self.history(key), key, revision)
+        before = await self.past(key, revision)
         event = self._event("rollback", key, actor, correlation_id)
         event.detail["to"] = str(revision)
-        return await self._put(self.kind.of(before), event, expected)
+        return await self._put(before, event, expected)
+
+    async def past(self, key: str, revision: int) -> D:
+        """The definition at an earlier revision.
+
+        :raises FlagNotFound: there never was one; of segments, :class:`SegmentNotFound`.
+        :raises InvalidFlag: there is no such revision, or it was a removal.
+        """
+        return self.kind.of(past(await self.history(key), key, revision))
+
+    async def revision(self, key: str) -> int:
+        """The revision in force; 0 where there is none."""
+        try:
+            return (await self.get(key)).revision
+        except NotFound:
+            return 0
+
+    async def check_change(self, key: str, definition: D | None) -> None:
+        """Refuse to write ``definition``, or to remove what is there, where that would be refused now.
+
+        :raises InvalidFlag: it cannot be evaluated, or is of another key.
+        :raises FlagNotFound: there is none to remove; of segments, :class:`SegmentNotFound`.
+        :raises FlagConflict: what would be removed is in use; of segments, a :class:`SegmentConflict`.
+        """
+        if definition is None:
+            await self.get(key)
+            await self.check_unused(key)
+        elif definition.key != key:
+            raise InvalidFlag(f"the definition is of {definition.key!r}, not of {key!r}")
+        else:
+            await self.check(definition)
+
+    async def enact(self, key: str, definition: D | None, *, event: Event, expected: int, by: str) -> None:
+        """Write or remove what was checked before, in the change that ``event`` is of.
+
+        :raises FlagConflict: another revision than ``expected`` is current; of segments, a :class:`SegmentConflict`.
+        """
+        store = self._stores.written(self.kind)
+        if definition is None:
+            await store.delete(key, expected=expected, by=by)
+        else:
+            note(event, await store.put(definition, expected=expected, by=by))
 
     @abstractmethod
     async def check(self, definition: D, /) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from tradesense.core.flags.models import Conversion, Exposure, Flag, Segment, StoredFlag, StoredSegment, Tallies
+from tradesense.core.flags.requests import ChangeRequest, State
 from tradesense.core.paging import Page
 
 D_contra = TypeVar("D_contra", contravariant=True)
@@ -83,6 +85,45 @@ class SegmentStore(DefinitionStore[StoredSegment], Protocol):
 
 class WritableSegmentStore(SegmentStore, WritableDefinitionStore[Segment, StoredSegment], Protocol):
     """Segments that administrators write (``Capability.WRITE``)."""
+
+
+class ChangeStore(Protocol):
+    """Changes that wait for approval or for their time, and what became of them. Beside a writable FlagStore.
+
+    Writes join the transaction of their task, if one is open. Every method may raise :class:`DatabaseUnavailable` and,
+    before opening and after closing, :class:`AdapterClosed`.
+    """
+
+    async def add(self, request: ChangeRequest) -> None:
+        """Keep a new request; its id is a UUID that no other has."""
+        ...
+
+    async def get(self, request_id: str) -> ChangeRequest:
+        """The request.
+
+        :raises ChangeNotFound: there is none.
+        """
+        ...
+
+    async def list(
+        self, *, state: State | None = None, cursor: str | None = None, limit: int = 100
+    ) -> Page[ChangeRequest]:
+        """The requests in one ``state``, or all, by id, ``limit`` (1 to 1000) a page.
+
+        :raises InvalidInput: ``cursor`` is not one that this list can have given out.
+        """
+        ...
+
+    async def replace(self, request: ChangeRequest) -> None:
+        """Write the next step of a request. Of concurrent steps from one version, one wins.
+
+        :raises ChangeConflict: the version that is kept is not the one before ``request``'s; nothing was written.
+        """
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> Sequence[ChangeRequest]:
+        """The scheduled requests whose ``not_before`` is no later than ``now``, the longest due first."""
+        ...
 
 
 class ExperimentStore(Protocol):

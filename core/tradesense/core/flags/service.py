@@ -7,13 +7,13 @@ from datetime import datetime
 
 import msgspec
 
-from tradesense.core.ambient import Clock
+from tradesense.core.ambient import Clock, Ids
 from tradesense.core.audit.models import Actor
-from tradesense.core.audit.service import AuditTrail
+from tradesense.core.audit.service import AuditTrail, Event
 from tradesense.core.cache.ports import Backplane
 from tradesense.core.errors import FlagConflict, FlagNotFound, InvalidFlag
 from tradesense.core.flags.administration import Administration
-from tradesense.core.flags.changes import Changes
+from tradesense.core.flags.changes import Changes, note
 from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.definitions import Definitions
 from tradesense.core.flags.engine import compile_flag
@@ -23,6 +23,7 @@ from tradesense.core.flags.kinds import FLAG
 from tradesense.core.flags.models import Context, Evaluation, Flag, StoredFlag
 from tradesense.core.flags.notices import FlagNotices
 from tradesense.core.flags.preview import MAX_SAMPLES, Preview, compared
+from tradesense.core.flags.review import Review
 from tradesense.core.flags.segment_service import Segments
 from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import Toolkit
@@ -44,16 +45,21 @@ class Flags(Administration[Flag, StoredFlag]):
         clock: Clock,
         joined: bool,
         refresh: float = 1.0,
+        review: bool = False,
+        ids: Ids,
         toolkit: Toolkit | None = None,
         backplane: Backplane | None = None,
     ) -> None:
         toolkit = toolkit or Toolkit(now=lambda: clock.now().timestamp())
         definitions = Definitions(stores=stores, clock=clock, refresh=refresh, toolkit=toolkit)
         self._notices = FlagNotices(backplane, heard=definitions.stale) if backplane else None
-        changes = Changes(definitions=definitions, trail=trail, joined=joined, notices=self._notices)
+        changes = Changes(definitions=definitions, trail=trail, joined=joined, notices=self._notices, review=review)
         super().__init__(kind=FLAG, stores=stores, definitions=definitions, changes=changes, toolkit=toolkit)
         self._clock = clock
         self.segments = Segments(stores=stores, definitions=definitions, changes=changes, toolkit=toolkit)
+        self.review = Review(
+            rooms={"flag": self, "segment": self.segments}, stores=stores, changes=changes, clock=clock, ids=ids
+        )
 
     async def list(self, *, cursor: str | None = None, limit: int = 100, stale: bool = False) -> Page[StoredFlag]:
         """A page of definitions; ``limit`` is brought into 1 to 1000.
@@ -127,17 +133,27 @@ class Flags(Administration[Flag, StoredFlag]):
         return compared(before, [candidate(sample) for sample in samples])
 
     async def switch(self, key: str, *, on: bool, actor: Actor, correlation_id: str = "") -> StoredFlag:
-        """Enable or disable a flag, whatever else stands in it: the kill switch. It never waits for a revision.
+        """Enable or disable a flag, whatever else stands in it. It never waits for a revision.
+
+        To disable is the kill switch: it needs no approval (``flags.review``), and no check of the definition.
 
         :raises FlagNotFound: there is none.
+        :raises ReviewRequired: to enable it is a change that a second person has to approve.
         """
+        store = self._stores.written(FLAG)
         while True:
             stored = await self.get(key)
             flag = msgspec.structs.replace(stored.flag, enabled=on)
+            event = Event("flags.switch", key, actor, correlation_id, detail={"enabled": str(on).lower()})
+            if on:
+                await self.check(flag)
             try:
-                return await self.put(flag, actor=actor, expected=stored.revision, correlation_id=correlation_id)
+                async with self._changes.making(event, reviewed=not on):
+                    written = await store.put(flag, expected=stored.revision, by=actor.id)
+                    note(event, written)
             except FlagConflict:
                 continue  # another has written it meanwhile: what they wrote stays, and is switched
+            return written
 
     async def adopt(self, flags: Sequence[Flag], *, actor: Actor, correlation_id: str = "") -> tuple[StoredFlag, ...]:
         """Write several definitions, as those of another flag system; none, where one cannot be evaluated.

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from tradesense.core.errors import InvalidInput
 from tradesense.core.flags.kinds import Kind
 from tradesense.core.flags.models import Flag, Segment, Stored
-from tradesense.core.flags.ports import DefinitionStore, FlagStore, SegmentStore, WritableDefinitionStore
+from tradesense.core.flags.ports import ChangeStore, DefinitionStore, FlagStore, SegmentStore, WritableDefinitionStore
 
 D = TypeVar("D", bound=Flag | Segment)
 S = TypeVar("S", bound=Stored)
@@ -24,6 +24,9 @@ class Stores:
     """As ``flags.provider`` names it."""
     writable: bool = True
     """Whether the adapters declare ``Capability.WRITE``."""
+
+    requests: ChangeStore | None = None
+    """Changes that wait, where the provider keeps them in the transactions of the audit trail."""
 
     def read(self, kind: Kind[D, S]) -> DefinitionStore[S]:
         """The definitions of a kind."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tradesense.core.testing.config import SettingsStoreContract
     from tradesense.core.testing.flags import (
         BucketHashContract,
+        ChangeStoreContract,
         ExperimentStoreContract,
         FlagStoreContract,
         PatternsContract,
@@ -100,6 +101,7 @@ _HOMES = {
     "config": ("SettingsStoreContract",),
     "flags": (
         "BucketHashContract",
+        "ChangeStoreContract",
         "ExperimentStoreContract",
         "FlagStoreContract",
         "PatternsContract",
@@ -141,6 +143,7 @@ __all__ = (
     "BreachedPasswordsContract",
     "BucketHashContract",
     "CacheStoreContract",
+    "ChangeStoreContract",
     "ClockContract",
     "CompressorContract",
     "Contract",

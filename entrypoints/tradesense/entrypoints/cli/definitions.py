@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from tradesense.core.flags.administration import Administration
     from tradesense.entrypoints.services import Services
 
+TIMES = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
+
 D = TypeVar("D", bound=Flag | Segment)
 S = TypeVar("S", bound=Stored)
 
 
 def add_commands(group: click.Group, kind: Kind[D, S], of: Callable[[Services], Administration[D, S]]) -> None:
-    """Give ``group`` the commands `get`, `set`, `delete`, `history` and `rollback` of the definitions of a kind.
+    """Give ``group`` the commands `get`, `set`, `delete`, `history`, `rollback` and `propose` of a kind's definitions.
 
     :param of: the service that keeps them.
     """
@@ -86,6 +89,39 @@ def add_commands(group: click.Group, kind: Kind[D, S], of: Callable[[Services], 
             keeps="flags.provider",
         )
         show_one({"key": key, "revision": stored.revision}, output)
+
+    @group.command(
+        help=f"Propose to write the {noun} KEY from FILE (- is standard input), or to remove it: for approval "
+        "(`flags.review`), for a time, or for both. Approve it over HTTP."
+    )
+    @click.argument("key")
+    @click.argument("file", type=click.File("rb"), required=False)
+    @click.option("--remove", is_flag=True, help="Propose to remove it, instead of FILE.")
+    @click.option("--expected", type=click.IntRange(min=0), help="Propose only if this revision is current.")
+    @click.option("--at", "when", type=click.DateTime(TIMES), help="When it is applied, in UTC if it does not say.")
+    @click.option("--reason", default="", help="For who approves it.")
+    @output_option
+    @as_operator("flags:write", f"{room}.propose")
+    def propose(  # click passes what the command takes
+        *,
+        key: str,
+        file: BinaryIO | None,
+        remove: bool,
+        expected: int | None,
+        when: datetime | None,
+        reason: str,
+        output: str,
+    ) -> None:
+        if (file is None) is not remove:
+            raise click.UsageError("give FILE, or --remove")
+        definition = None if file is None else read_definition(kind.definition, key, file.read())
+        request = work(
+            lambda services: services.flags.review.propose(
+                kind.name, key, definition, actor=operator(), expected=expected, reason=reason, not_before=when
+            ),
+            keeps="flags.provider",
+        )
+        show_one({"id": request.id, "key": key, "state": request.state, "not_before": request.not_before}, output)
 
 
 def read_definition(kind: type[D], key: str, text: bytes) -> D:

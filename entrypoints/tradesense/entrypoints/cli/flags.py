@@ -11,6 +11,7 @@ import msgspec
 from tradesense.core.acting import as_operator
 from tradesense.core.flags.flagd import document
 from tradesense.core.flags.kinds import FLAG
+from tradesense.entrypoints.cli.changes import changes
 from tradesense.entrypoints.cli.definitions import add_commands
 from tradesense.entrypoints.cli.experiments import results
 from tradesense.entrypoints.cli.failures import FAILED
@@ -29,6 +30,7 @@ def flags() -> None:
 
 
 flags.add_command(results)
+flags.add_command(changes)
 add_commands(flags, FLAG, lambda services: services.flags)
 
 
@@ -60,6 +62,17 @@ def list_(output: str, *, stale: bool) -> None:
     ]
     columns = ["key", "enabled", "default", "variants", "rules", "revision"]
     show_rows(rows, [*columns, "owner", "expires"] if stale else [*columns, "stale"], output)
+
+
+@flags.command()
+@click.argument("key")
+@click.argument("to", type=click.Choice(["on", "off"]))
+@output_option
+@as_operator("flags:write", "flags.switch")
+def switch(key: str, to: str, output: str) -> None:
+    """Enable or disable the flag KEY, whatever else stands in it. To disable needs no approval (`flags.review`)."""
+    stored = work(lambda services: services.flags.switch(key, on=to == "on", actor=operator()), keeps="flags.provider")
+    show_one({"key": key, "enabled": stored.flag.enabled, "revision": stored.revision}, output)
 
 
 @flags.command("eval")
