@@ -268,6 +268,9 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that the first of those waits after the one before, and each next one twice as long."""
     login_delay_max: Annotated[float, Meta(ge=0.1, le=86_400)] = 900.0
     """Seconds that none of them waits longer than."""
+    login_refusal: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    """Seconds that a refused login takes at least. With hashes of other systems about, set more than the dearest of
+    them takes to check: else the time tells who has one, as checking ours takes another (ASVS 6.3.8)."""
     login_failures: Annotated[int, Meta(ge=1, le=100)] = 100
     """Failed attempts in a row after which only a known browser, or a new password by mail, opens the account."""
     login_failures_window: Annotated[float, Meta(ge=60, le=31_536_000)] = 2_592_000.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -53,7 +55,9 @@ class Sessions:
         ids: Ids,
         policy: IdentityPolicy,
         joined: bool,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._pause = pause
         self._store = store
         self._hasher = hasher
         self._recognition = recognition
@@ -79,7 +83,8 @@ class Sessions:
     ) -> Login:
         """Check the password and begin a session with a fresh id (ASVS 7.2.4).
 
-        The work is the same for an unknown, a disabled and a known account: one verification, always (ASVS 6.3.8).
+        The work is the same for an unknown, a disabled and a known account: one verification, always (ASVS 6.3.8). A
+        hash of another system takes another time; ``login_refusal`` of the policy makes up for it.
 
         :param tokens: issue the session's first pair as part of the same change.
         :raises CredentialsRefused: for whatever reason.
@@ -90,7 +95,7 @@ class Sessions:
             key = emails.uniqueness_key(emails.normalise(email))
         except InvalidEmail:
             key = ""
-        event = Event("identity.login", "", actor, correlation_id)
+        event, began = Event("identity.login", "", actor, correlation_id), self._clock.monotonic()
         try:
             await self._attempts.count(key or email, client)
             user = await self._proved(key, secret)
@@ -98,6 +103,8 @@ class Sessions:
             event.detail["reason"] = error.code
             await self._trail.note(event, Outcome.DENIED)
             self._telemetry.bind(LOGINS, (error.code,))(1)
+            if isinstance(error, CredentialsRefused):
+                await self._even_out(began)
             raise
         stronger = await self._hasher.hash(secret) if self._hasher.outdated(user.password_hash) else None
         login = self._begin(user, client)
@@ -228,6 +235,12 @@ class Sessions:
         if user is None or user.disabled or not correct or (self._policy.verified_only and not user.verified):
             raise CredentialsRefused
         return user
+
+    async def _even_out(self, began: float) -> None:
+        """Let a refusal take as long as any other does, whichever hash it took to check."""
+        left = began + self._policy.login_refusal - self._clock.monotonic()
+        if left > 0:
+            await self._pause(left)
 
     async def _strengthen(self, user: User, hashed: Secret) -> None:
         """Replace a hash of older parameters while the password is at hand (ASVS 11.4.2)."""

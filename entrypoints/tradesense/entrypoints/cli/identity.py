@@ -175,6 +175,7 @@ def import_(file: BinaryIO) -> None:
 
     taken, known = work(take, keeps="identity.provider")
     say(f"{taken} accounts were taken over, {known} were known")
+    say("until each has logged in, identity.policy.login_refusal keeps the time of a refusal from telling who they are")
 
 
 @users.command()
