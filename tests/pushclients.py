@@ -36,6 +36,8 @@ class EventSource:
         self.headers = {}
         self.body = b""
         self.last_id = ""
+        self.complete = False
+        """Whether the answer was sent to its end, and not cut off."""
         self._lines = []
         self._text = b""
 
@@ -74,6 +76,7 @@ class EventSource:
         while b"\n" not in self._text:
             size = await self._reader.readline()
             if not size or int(size, 16) == 0:
+                self.complete = size.strip() == b"0"
                 return None
             self._text += (await self._reader.readexactly(int(size, 16) + 2))[:-2]
         line, _, self._text = self._text.partition(b"\n")
@@ -89,7 +92,7 @@ class EventSource:
 
 
 @asynccontextmanager
-async def listening(url, *topics, headers, last=""):
+async def listening(url, *topics, headers, last="", path="/api/v1/events"):
     """An event source of these topics, opened."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -97,7 +100,7 @@ async def listening(url, *topics, headers, last=""):
     lines = [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Last-Event-ID: {last}"] if last else []
     query = urlencode([("topic", topic) for topic in topics])
-    head = "\r\n".join([f"GET /api/v1/events?{query} HTTP/1.1", f"Host: {parts.netloc}", *lines, "", ""])
+    head = "\r\n".join([f"GET {path}?{query} HTTP/1.1", f"Host: {parts.netloc}", *lines, "", ""])
     writer.write(head.encode())
     try:
         async with asyncio.timeout(SECONDS):

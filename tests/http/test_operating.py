@@ -61,7 +61,7 @@ async def test_readiness_follows_the_dependencies_and_asks_them_once_a_second(se
     check.status = Status.DEGRADED
     clock.seconds = 2.2
     assert (await ask(app, "GET", "/health/ready")).body == b'{"status":"degraded"}'
-    readiness.draining = True
+    readiness.drain()
     draining = await ask(app, "GET", "/health/ready")
     assert (draining.status, draining.body) == (503, b'{"status":"draining"}')
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 
 import aiohttp
@@ -225,24 +224,3 @@ def test_what_is_no_event_is_not_taken(pushing, bearer, change, status, word):
         answer = talker.post("/api/v1/topics/orders/events", json=event, headers={**bearer, **kind})
     assert answer.status_code == status
     assert word in answer.json()["detail"]
-
-
-@pytest.mark.timeout(120)
-async def test_F14_streams_end_in_order_when_the_server_does():
-    with serving(SETTINGS) as server:
-        body = {"email": server.admin_email, "password": server.admin_password, "mode": "token"}
-        with Talker(server.url) as talker:
-            token = talker.post("/api/v1/auth/login", json=body).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        async with (
-            listening(server.url, "orders", headers=headers) as source,
-            connected(server.url, "orders", headers=headers) as opened,
-        ):
-            server.process.send_signal(signal.SIGTERM)
-            ended = await source.message()
-            assert (ended.kind, ended.json) == ("end", {"reason": "closing"})
-            assert await source.message() is None
-            assert await opened.message() == {"kind": "end", "reason": "closing"}
-            assert await opened.message() is None
-            assert opened.code == 1001
-        assert await asyncio.to_thread(server.process.wait, 20) == 0

@@ -77,7 +77,7 @@ class Server:
         loop = asyncio.get_running_loop()
 
         def drain() -> None:
-            readiness.draining = True
+            readiness.drain()
             services.hub.end("the server is closing")
 
         loop.add_signal_handler(DRAIN, drain)

@@ -18,7 +18,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from litestar.types import Receive, Send
 
-from tradesense.core.errors import TradeSenseError, Unavailable
+from tradesense.core.errors import ListenerDropped, TradeSenseError, Unavailable
 from tradesense.core.flags.models import SUBJECT, ErrorCode
 from tradesense.core.telemetry.instruments import FLAG_EVALUATIONS
 from tradesense.core.telemetry.ports import Record
@@ -50,8 +50,12 @@ OK, NOT_MODIFIED, BAD_REQUEST, NOT_FOUND = 200, 304, 400, 404
 BEAT_SECONDS = 10.0
 """How long a stream says nothing before it shows that it is still there."""
 INACTIVITY_SECONDS = 120
+AWAY_SECONDS = 1.0
+"""Pause before the definitions are asked for again, while who keeps them is away."""
 
 _JSON = (b"content-type", b"application/json")
+_END = b'event: end\ndata: {"reason":"closing"}\n\n'
+"""The last word of a stream that ends with the server: an event that OFREP's clients do not listen to."""
 _STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
 
 
@@ -164,29 +168,32 @@ class Ofrep:
     async def _events(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         if not await self._admitted(exchange, send, "events", events):
             return
-        flags = exchange.services.flags
+        flags, readiness = exchange.services.flags, exchange.readiness
         try:
+            if readiness.draining:
+                raise ListenerDropped("the server is closing")
             tag = await flags.changed_since("", 0)
         except TradeSenseError as error:
             await _refuse(exchange, send, error)
             return
         await send({"type": "http.response.start", "status": OK, "headers": _STREAM})
         given = exchange.headers.get(b"last-event-id", b"").decode("latin-1")
-        gone = asyncio.ensure_future(_gone(receive))
+        gone, closing = asyncio.ensure_future(_gone(receive)), asyncio.ensure_future(readiness.drained())
         try:
             first = _event(tag) if given and given != tag else b": ready\n\n"
             await send({"type": "http.response.body", "body": first, "more_body": True})
-            while not gone.done() and not exchange.readiness.draining:
-                now = await _sooner(gone, flags.changed_since(tag, BEAT_SECONDS))
+            while not (gone.done() or closing.done()):
+                now = await _sooner((gone, closing), flags.changed_since(tag, BEAT_SECONDS))
                 if now is None:
                     continue
                 line = b": beat\n\n" if now == tag else _event(now)
                 tag = now
                 await send({"type": "http.response.body", "body": line, "more_body": True})
             if not gone.done():
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send({"type": "http.response.body", "body": _END, "more_body": False})
         finally:
             gone.cancel()
+            closing.cancel()
 
     async def _admitted(self, exchange: Exchange, send: Send, name: str, handler: HTTPRouteHandler) -> bool:
         declared: Guard = handler.opt[OPT]
@@ -258,17 +265,17 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _sooner(gone: asyncio.Future[None], changed: Any) -> str | None:
-    """The tag, or nothing when the client went away first, or the store did: the stream outlives an outage."""
+async def _sooner(over: tuple[asyncio.Future[None], ...], changed: Any) -> str | None:
+    """The tag, or nothing when the stream was over first, or the store away: the stream outlives an outage."""
     waiting = asyncio.ensure_future(changed)
     try:
-        await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*over, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             tag: str = waiting.result()
             return tag
     except Unavailable as error:
         log.warning("dependency unavailable", error=error.code, detail=error.line())
-        await asyncio.sleep(1)
+        await asyncio.wait(over, timeout=AWAY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
         with suppress(asyncio.CancelledError, Unavailable):

@@ -21,8 +21,20 @@ class Readiness:
         self._asking = asyncio.Lock()
         self._report: Report | None = None
         self._until = float("-inf")
-        self.draining = False
-        """Set before the server stops accepting, so that who balances the load sends no more."""
+        self._draining = asyncio.Event()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop accepting, so that who balances the load sends no more."""
+        return self._draining.is_set()
+
+    def drain(self) -> None:
+        """Say from now on that this process is not ready."""
+        self._draining.set()
+
+    async def drained(self) -> None:
+        """Return once :meth:`drain` was called: whatever does not end by itself ends now."""
+        await self._draining.wait()
 
     async def report(self) -> Report:
         """The state of the dependencies, at most a second old."""

@@ -81,7 +81,7 @@ async def serve(limited: Limited, exchange: Exchange, scope: Scope, receive: Rec
         exchange.streams, exchange.status = True, SWITCHING_PROTOCOLS
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         try:
-            opened = opened or await _listening(exchange, await _first(receive), stack)
+            opened = opened or await _listening(exchange, await _first(exchange, receive), stack)
             if opened is not None:
                 await _push(exchange, *opened, receive, send)
         except _Closed as closed:
@@ -129,13 +129,27 @@ def _asked(query: bytes) -> Wish | None:
     return wished(asked["topic"], last) if "topic" in asked else None
 
 
-async def _first(receive: Receive) -> Wish:
-    """What the first message asks for."""
+async def _first(exchange: Exchange, receive: Receive) -> Wish:
+    """What the first message asks for. A server that closes does not wait for it."""
+
+    async def received() -> Any:  # a task of our own, as what the server gives to wait on cannot be cancelled like one
+        return await receive()
+
+    tasks = waiting, closing = (
+        asyncio.ensure_future(received()),
+        asyncio.ensure_future(exchange.readiness.drained()),
+    )
     try:
-        async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
-            message: Any = await receive()
-    except TimeoutError as error:
-        raise _Closed(POLICY, "the first message did not come") from error
+        await asyncio.wait(tasks, timeout=FIRST_MESSAGE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise (
+                _Closed(GOING_AWAY, "closing") if closing.done() else _Closed(POLICY, "the first message did not come")
+            )
+        message: Any = waiting.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     if message["type"] != "websocket.receive":
         raise _Closed
     text = message.get("text") or message.get("bytes") or ""
