@@ -28,6 +28,8 @@ class Fragile(MemoryCache):
     full = False
     largest = None
     """Bytes of the largest entry that it takes."""
+    meanwhile = None
+    """What is awaited while the answer to a read is on its way."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -39,7 +41,10 @@ class Fragile(MemoryCache):
 
     async def get_many(self, keys):
         self._answer(*keys)
-        return await super().get_many(keys)
+        found = await super().get_many(keys)
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return found
 
     async def set(self, key, value, ttl):
         self._answer()

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 import contracted
 import sqldatabases
+from tradesense.adapters.memory._outbox import MemoryOutbox
 from tradesense.adapters.memory._state import MemoryState
 from tradesense.adapters.memory.jobs import MemoryJobs
 from tradesense.adapters.memory.telemetry import MemoryTelemetry
@@ -43,17 +44,44 @@ async def beside(*works):
         await asyncio.wait(tasks)
 
 
-async def test_a_sign_up_and_its_mail_are_one_transaction(platform, monkeypatch):
-    log = platform.trail._log
-    outbox = platform.jobs._outbox
+class FullLog:
+    """An audit log that takes nothing more."""
 
-    async def refuse(_):
+    async def append(self, entry):  # noqa: ARG002  # the port's
         raise AuditUnavailable
 
-    with monkeypatch.context() as broken:
-        broken.setattr(log, "append", refuse)
-        with pytest.raises(AuditUnavailable):
-            await platform.accounts.register("ada@example.org", PASSWORD, actor=SOMEBODY)
+
+class Away:
+    """A queue whose server is away while ``away`` is set."""
+
+    def __init__(self, port):
+        self._port = port
+        self.away = True
+        self.work, self.depth, self.dead = port.work, port.depth, port.dead
+
+    async def enqueue(self, job, *, once=""):
+        if self.away:
+            raise JobQueueUnavailable
+        return await self._port.enqueue(job, once=once)
+
+
+class Forgetful(MemoryOutbox):
+    """An outbox that cannot be told that something is done while ``away`` is set."""
+
+    away = False
+
+    async def done(self, ids, *, free=False):
+        if self.away:
+            raise JobQueueUnavailable
+        await super().done(ids, free=free)
+
+
+async def test_a_sign_up_and_its_mail_are_one_transaction(platform):
+    outbox, log = platform.jobs._outbox, platform.trail._log
+    platform.trail._log = FullLog()
+    with pytest.raises(AuditUnavailable):
+        await platform.accounts.register("ada@example.org", PASSWORD, actor=SOMEBODY)
+    platform.trail._log = log
     assert await outbox.waiting() == 0, "no account, no mail"
     await platform.accounts.register("ada@example.org", PASSWORD, actor=SOMEBODY)
     await platform.accounts.register("ada@example.org", PASSWORD, actor=SOMEBODY)
@@ -62,16 +90,8 @@ async def test_a_sign_up_and_its_mail_are_one_transaction(platform, monkeypatch)
     assert other.payload == {"occasion": "already-registered", "email_key": "ada@example.org"}
 
 
-async def test_a_queue_that_is_away_does_not_matter_to_who_enqueues(platform, monkeypatch):
-    queue = platform.jobs._queue
-    away = True
-    real = queue.enqueue
-
-    async def enqueue(job, **more):
-        if away:
-            raise JobQueueUnavailable
-        return await real(job, **more)
-
+async def test_a_queue_that_is_away_does_not_matter_to_who_enqueues(platform):
+    queue = platform.relay._queue = Away(platform.relay._queue)
     done = []
 
     @as_system()
@@ -79,12 +99,11 @@ async def test_a_queue_that_is_away_does_not_matter_to_who_enqueues(platform, mo
         done.append(job)
 
     platform.jobs.on("test.work", handle)
-    monkeypatch.setattr(queue, "enqueue", enqueue)
     async with beside(platform.relay.run(), platform.jobs.work()):
         assert await platform.jobs.enqueue("test.work", {"n": 1}) is True
         await asyncio.sleep(0)
         assert await platform.jobs._outbox.waiting() == 1
-        away = False
+        queue.away = False
 
         async def all_done():
             return done
@@ -149,11 +168,10 @@ async def test_a_relay_that_died_after_it_handed_a_job_on_causes_no_second_one()
 
 
 @asynccontextmanager
-async def relaying(queues=MemoryJobs, **more):
+async def relaying(queues=MemoryJobs, boxes=MemoryOutbox, **more):
     """A relay between a real outbox and a real queue, both of this process."""
-    lent = contracted.context()
     async with (
-        contracted.build(contracted.manifest("memory", Outbox), lent) as box,
+        boxes(MemoryState(), clock=SystemClock()) as box,
         queues(MemoryState(), clock=SystemClock()) as queue,
     ):
         yield Relay(outbox=box, queue=queue, telemetry=FanOut(metrics=(), traces=()), **more), box, queue
@@ -212,17 +230,13 @@ async def test_with_many_jobs_in_the_queue_they_are_handed_on_again_more_seldom(
         assert await relay.turn() == 0
 
 
-async def test_an_outbox_that_was_away_when_a_job_ended_is_told_later(monkeypatch):
-    async with relaying(keeps=True) as (relay, outbox, _):
+async def test_an_outbox_that_was_away_when_a_job_ended_is_told_later():
+    async with relaying(boxes=Forgetful, keeps=True) as (relay, outbox, _):
         await outbox.add(Job(id="1", name="test"))
         await relay.turn()
-        with monkeypatch.context() as broken:
-
-            async def refuse(*_, **__):
-                raise JobQueueUnavailable
-
-            broken.setattr(outbox, "done", refuse)
-            await relay.finished(Job(id="1", name="test"))
+        outbox.away = True
+        await relay.finished(Job(id="1", name="test"))
+        outbox.away = False
         assert await outbox.waiting() == 1
         await relay.turn()
         assert await outbox.waiting() == 0

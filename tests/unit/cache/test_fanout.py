@@ -19,13 +19,22 @@ QUIET = FanOut(metrics=(), traces=())
 
 
 class Shaky(MemoryTopics):
-    """Away when it is told to be."""
+    """Away, broken or slow when it is told to be."""
 
     away = False
+    broken = False
+    slow = False
+    """Whether it reads what was before only once ``answer`` is set."""
     reads = 0
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
 
     async def follow(self, positions, wait):
         type(self).reads += 1
+        if self.broken:
+            raise ZeroDivisionError
         if self.away:
             raise TopicsUnavailable
         found = await super().follow(positions, min(wait, 0.05))
@@ -37,6 +46,9 @@ class Shaky(MemoryTopics):
         type(self).reads += 1
         if self.away:
             raise TopicsUnavailable
+        if self.slow:
+            self.asked.set()
+            await self.answer.wait()
         return await super().after(topic, position, limit)
 
 
@@ -133,23 +145,15 @@ async def test_where_one_client_says_that_it_stands_decides_for_no_other(topics,
         assert await taken(late, 1) == [3]
 
 
-async def test_who_looked_for_what_it_missed_and_left_leaves_no_old_place_to_others(topics, hub, monkeypatch):
+async def test_who_looked_for_what_it_missed_and_left_leaves_no_old_place_to_others(topics, hub):
     await publish(topics, "a", 0)
-    looked, free = asyncio.Event(), asyncio.Event()
-    after = topics.after
-
-    async def slow(*args):
-        looked.set()
-        await free.wait()
-        return await after(*args)
-
-    monkeypatch.setattr(topics, "after", slow)
+    topics.slow = True
     async with hub.listen(["a"], cursor={"a": await topics.last("a")}) as listener:
         looking = asyncio.create_task(listener.next(SECONDS))
-        await asyncio.wait_for(looked.wait(), SECONDS)
+        await asyncio.wait_for(topics.asked.wait(), SECONDS)
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
-    free.set()
+    topics.answer.set()
     await publish(topics, "a", 1)
     await asyncio.sleep(0.1)  # the reader may not have come by, which makes the test no less true
     async with hub.listen(["a"]) as late:
@@ -229,15 +233,12 @@ async def test_closing_ends_every_stream_once_what_waits_is_taken(topics, hub):
             pass
 
 
-async def test_a_reader_that_breaks_off_ends_the_streams_and_begins_anew(topics, hub, monkeypatch):
-    async def broken(*_):
-        raise ZeroDivisionError
-
+async def test_a_reader_that_breaks_off_ends_the_streams_and_begins_anew(topics, hub):
     async with hub.listen(["a"]) as listener:
-        with monkeypatch.context() as patched:
-            patched.setattr(topics, "follow", broken)
-            with pytest.raises(ListenerDropped):
-                await listener.next(SECONDS)
+        topics.broken = True
+        with pytest.raises(ListenerDropped):
+            await listener.next(SECONDS)
+    topics.broken = False
     async with hub.listen(["a"]) as listener:
         await publish(topics, "a", 1)
         assert await taken(listener, 1) == [1]

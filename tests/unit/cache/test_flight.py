@@ -208,18 +208,11 @@ async def test_a_negative_answer_is_known_to_the_other_process(cache, other):
 
 async def test_one_whose_look_took_long_does_not_run_the_factory_again(cache, world):
     """The shared store's answer to the second caller was on its way while the first one loaded the value."""
-    answer, looks = asyncio.Event(), []
-    read, source = world.far.get_many, Source()
-
-    async def slow(keys):
-        looks.append(keys)
-        await answer.wait()
-        return await read(keys)
-
-    world.far.get_many = slow
+    answer, source = asyncio.Event(), Source()
+    world.far.meanwhile = answer.wait
     late = asyncio.create_task(cache.get_or_set("k", source))
-    await until(lambda: looks)
-    world.far.get_many = read
+    await until(lambda: world.far.asked)
+    world.far.meanwhile = None
     early = asyncio.create_task(cache.get_or_set("k", source))
     for _ in range(20):
         await asyncio.sleep(0)

@@ -22,23 +22,32 @@ class Fragile(MemoryLocks):
 
     away = False
     renewals = 0
+    slow = ()
+    """The names of what does not answer before ``answer`` is set."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
 
     async def acquire(self, name, ttl, *, wait=0):
-        self._reach()
+        await self._reach("acquire")
         return await super().acquire(name, ttl, wait=wait)
 
     async def renew(self, lease):
         self.renewals += 1
-        self._reach()
+        await self._reach("renew")
         return await super().renew(lease)
 
     async def release(self, lease):
-        self._reach()
+        await self._reach("release")
         return await super().release(lease)
 
-    def _reach(self):
+    async def _reach(self, call):
         if self.away:
             raise LocksUnavailable
+        if call in self.slow:
+            self.asked.set()
+            await self.answer.wait()
 
     def steal(self, name):
         """Let the lease end now."""
@@ -129,15 +138,8 @@ async def test_a_cancellation_from_outside_stays_one(keeper, locks):
 
 
 async def test_a_second_cancellation_while_the_lease_is_given_back_leaves_none_behind(keeper, locks):
-    entered, giving, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    release = locks.release
-
-    async def slow(lease):
-        giving.set()
-        await go.wait()
-        return await release(lease)
-
-    locks.release = slow
+    entered = asyncio.Event()
+    locks.slow = ("release",)
 
     async def work():
         async with keeper.hold("job", 60):
@@ -147,12 +149,12 @@ async def test_a_second_cancellation_while_the_lease_is_given_back_leaves_none_b
     task = asyncio.create_task(work())
     await entered.wait()
     task.cancel()
-    await giving.wait()
+    await locks.asked.wait()
     task.cancel()
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
-    go.set()
+    locks.answer.set()
     await asyncio.wait([task])
     assert task.cancelled()
     assert await locks.acquire("job", 60) is not None, "the lease was left behind"
@@ -160,18 +162,12 @@ async def test_a_second_cancellation_while_the_lease_is_given_back_leaves_none_b
 
 async def test_a_wait_that_is_cancelled_at_the_last_step_leaves_no_lease(keeper, locks):
     first = await locks.acquire("job", 60)
-    renewing = asyncio.Event()
-
-    async def never(_lease):
-        renewing.set()
-        await asyncio.Event().wait()
-
-    locks.renew = never
+    locks.slow = ("renew",)
     task = asyncio.create_task(hold_once(keeper, wait=10))
     await asyncio.sleep(0)
     await locks.release(first)
     async with asyncio.timeout(5):
-        await renewing.wait()
+        await locks.asked.wait()
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
