@@ -30,6 +30,8 @@ class Fragile(MemoryCache):
     """Bytes of the largest entry that it takes."""
     meanwhile = None
     """What is awaited while the answer to a read is on its way."""
+    written = staticmethod(lambda count: None)  # noqa: ARG005  # who wants to know sets it
+    """Is told how many entries are set at once."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -54,6 +56,7 @@ class Fragile(MemoryCache):
     async def set_many(self, items, ttl):
         self._answer()
         self._room(*items.values())
+        self.written(len(items))
         await super().set_many(items, ttl)
 
     async def delete(self, *keys):

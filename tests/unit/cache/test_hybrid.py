@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -240,6 +242,28 @@ async def test_a_value_under_way_does_not_replace_a_newer_one(cache, other):
     assert await cache.get_or_set("k", factory) == b"older"
     assert await cache.get("k") == b"newer"
     assert await other.get("k") == b"newer"
+
+
+async def test_many_values_are_kept_in_parts_and_hold_nobody_up(cache, world):
+    turns, told = 0, []
+    world.far.written = told.append
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    values = {str(number): b"x" * 100 for number in range(2_000)}
+    beside = asyncio.create_task(others())
+    await cache.set_many(values)
+    beside.cancel()
+    assert (sum(told), max(told)) == (2_000, 512)
+    assert turns > 10
+    assert await cache.get_many(list(values)) == values
+    with pytest.raises(InvalidCacheValue):
+        await cache.set_many({**dict.fromkeys(values, b"y"), "last": 1})
+    assert await cache.get("0") == b"x" * 100, "one that cannot be kept leaves all as it was"
 
 
 async def test_a_slow_read_does_not_bring_back_what_was_removed_meanwhile(cache, other, world):

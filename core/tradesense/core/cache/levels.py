@@ -14,6 +14,7 @@ from tradesense.core.cache.far import AT_ONCE
 from tradesense.core.cache.link import RETRY_SECONDS
 from tradesense.core.cache.near import NEVER, Entry
 from tradesense.core.cache.options import EntryOptions
+from tradesense.core.cache.packed import Packed
 from tradesense.core.cache.tags import EVERYTHING, tag_key, whole
 
 TOUCH_PART = 0.1
@@ -90,7 +91,7 @@ class Levels(Generic[T]):
 
     def keep(
         self,
-        values: Mapping[str, T | None],
+        values: Mapping[str, Packed[T]],
         options: EntryOptions,
         tags: tuple[str, ...],
         *,
@@ -98,32 +99,27 @@ class Levels(Generic[T]):
         etag: str = "",
         modified: str = "",
     ) -> Kept:
-        """Put the values into the first level.
-
-        :raises InvalidCacheValue: a value has no MessagePack form or is of another type; nothing is kept then.
-        :raises CacheValueTooLarge: a value is over 8 MiB; nothing is kept then.
-        """
+        """Put the values into the first level."""
         wall = self.engine.wall()
         shorter = 1.0 - options.jitter * self.engine.chance() if options.jitter else 1.0
         kept, keeps = Kept({}, {}, 0.0, created), wall
-        for key, value in values.items():
-            plain, packing, payload = self.codec.encode(value)
-            held = self.codec.checked(plain)
-            ttl = shorter * (options.negative_ttl if value is None else options.ttl)
+        for key, packed in values.items():
+            absent = packed.value is None
+            ttl = shorter * (options.negative_ttl if absent else options.ttl)
             envelope = Envelope(
                 created=created,
                 ttl=ttl,
                 expires=wall + ttl,
-                keeps=wall + ttl + (0.0 if value is None else options.fail_safe),
+                keeps=wall + ttl + (0.0 if absent else options.fail_safe),
                 sliding=options.sliding,
                 eager=options.eager,
                 tags=(*self._implicit, *tags),
                 etag=etag,
                 modified=modified,
-                packing=packing,
-                payload=payload,
+                packing=packed.packing,
+                payload=packed.payload,
             )
-            kept.entries[key] = self._entry(envelope, held, plain, options.size)
+            kept.entries[key] = self._entry(envelope, packed.value, packed.plain, options.size)
             kept.sealed[key] = seal(envelope)
             keeps = max(keeps, envelope.keeps)
         kept.life = min(_left(keeps, wall), options.sliding or NEVER)

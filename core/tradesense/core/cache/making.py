@@ -11,6 +11,7 @@ from tradesense.core.cache.leases import Held, LeaseKeeper
 from tradesense.core.cache.levels import Kept, Levels
 from tradesense.core.cache.near import Entry
 from tradesense.core.cache.options import EntryOptions
+from tradesense.core.cache.packed import pack
 from tradesense.core.cache.ports import LockProvider
 from tradesense.core.cache.refresh import Factory, Refresh
 from tradesense.core.errors import CacheFactoryTimedOut, CacheValueTooLarge, InvalidCacheValue, LocksUnavailable
@@ -210,7 +211,12 @@ class Making(Generic[T]):
         if self._engine.tags.outdated(created, refresh.tags):
             return None
         return self._levels.keep(
-            {self._key: value}, options, refresh.tags, created=created, etag=refresh.etag, modified=refresh.modified
+            {self._key: pack(self._levels.codec, value)},
+            options,
+            refresh.tags,
+            created=created,
+            etag=refresh.etag,
+            modified=refresh.modified,
         )
 
 

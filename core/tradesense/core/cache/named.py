@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from msgspec.structs import replace
@@ -14,9 +15,12 @@ from tradesense.core.cache.making import Making
 from tradesense.core.cache.models import check_key
 from tradesense.core.cache.near import Entry
 from tradesense.core.cache.options import EntryOptions
+from tradesense.core.cache.packed import pack_many
 from tradesense.core.cache.refresh import Factory
 from tradesense.core.cache.tags import tag_key, whole
 
+MOST_TOGETHER = 512
+"""Keys that are kept, and that the shared store is told of, in one turn of the event loop."""
 T = TypeVar("T")
 
 
@@ -143,7 +147,10 @@ class NamedCache(Generic[T]):
         tags: Sequence[str] = (),
         options: EntryOptions | None = None,
     ) -> None:
-        """:meth:`set` for several keys with the same options. The shared store is told once."""
+        """:meth:`set` for several keys with the same options. The shared store is told once for 512 of them.
+
+        Where one value cannot be kept, none is. Who ends it before its time leaves some of them kept, perhaps.
+        """
         if values:
             whole_keys = {self.full(key): value for key, value in values.items()}
             await self._set(whole_keys, self._chosen(options, ttl), tags, "", "")
@@ -214,8 +221,11 @@ class NamedCache(Generic[T]):
     ) -> None:
         for tag in tags:
             tag_key(tag)
-        stamp = self._engine.stamp()
-        kept = self._levels.keep(values, options, tuple(tags), created=stamp, etag=etag, modified=modified)
-        for key in values:
-            self._engine.flights.outdate(key, stamp)
-        await self._levels.hand_on(kept)
+        packed = await pack_many(self._levels.codec, values)
+        waiting = iter(packed)
+        while keys := tuple(islice(waiting, MOST_TOGETHER)):
+            stamp, some = self._engine.stamp(), {key: packed[key] for key in keys}
+            kept = self._levels.keep(some, options, tuple(tags), created=stamp, etag=etag, modified=modified)
+            for key in keys:
+                self._engine.flights.outdate(key, stamp)
+            await self._levels.hand_on(kept)
