@@ -66,8 +66,11 @@ class LeaseKeeper:
             yield held
 
     @asynccontextmanager
-    async def keep(self, held: Held, *, cancel: bool = False) -> AsyncGenerator[Held]:
-        """The second half of :meth:`hold`: keep a lease alive during the body and give it back."""
+    async def keep(self, held: Held, *, cancel: bool = False, give_back: bool = True) -> AsyncGenerator[Held]:
+        """The second half of :meth:`hold`: keep a lease alive during the body and give it back.
+
+        :param give_back: whether it ends with the body; else it does with its time, and keeps others away until then.
+        """
         name = held.lease.name
         body = _Body(cancel=cancel)
         renewing = asyncio.create_task(self._keep(held, body), name=f"lease {name}")
@@ -83,7 +86,7 @@ class LeaseKeeper:
             try:
                 await asyncio.wait([renewing])
             finally:
-                if not held.lost.is_set():
+                if give_back and not held.lost.is_set():
                     await self._give_back(held.lease)
 
     async def take(self, name: str, ttl: float, *, wait: float = 0) -> Held:

@@ -13,12 +13,11 @@ import pycron  # type: ignore[import-untyped]  # it ships no marker of its types
 import structlog
 
 from tradesense.core.acting import Who, acting, declared
-from tradesense.core.errors import LocksUnavailable
-from tradesense.core.finishing import finish
+from tradesense.core.cache.leases import Held, LeaseKeeper
+from tradesense.core.errors import LeaseLost, LeaseTaken, LocksUnavailable
 from tradesense.core.jobs.service import Periodic
 from tradesense.entrypoints.services import Services
 from tradesense.entrypoints.worker.background import ending, report, told
-from tradesense.entrypoints.worker.lease import held
 
 CRON_LEASE = 50.0
 """Seconds after which a run by the calendar whose process died no longer keeps the next one from running."""
@@ -71,26 +70,14 @@ async def turn(services: Services, job: Periodic, *, minute: int | None = None) 
     """
     began = time.perf_counter()
     fields: dict[str, object] = {"job": job.name}
+    keeper = LeaseKeeper(services.locks)
     try:
-        if minute is None:
-            lease = await services.locks.acquire(f"periodic:{job.name}", job.every)
-            if lease is None:
-                return
-            result = await held(services.locks, lease, _guarded(job))
-        else:
-            # One name for each minute of an hour, so that a provider which keeps names for ever keeps sixty.
-            if await services.locks.acquire(f"periodic:{job.name}:{minute}", MINUTE_LEASE) is None:
-                return
-            lease = await services.locks.acquire(f"periodic:{job.name}", CRON_LEASE)
-            if lease is None:
-                log.warning("periodic job", **fields, outcome="passed over", detail="it is still running")
-                return
-            try:
-                result = await held(services.locks, lease, _guarded(job))
-            finally:
-                with suppress(LocksUnavailable):
-                    await finish(services.locks.release(lease))
-    except LocksUnavailable as error:
+        held = await _turn_of(keeper, job, minute)
+        if held is None:
+            return
+        async with keeper.keep(held, cancel=True, give_back=minute is not None):
+            result = await _guarded(job)
+    except (LocksUnavailable, LeaseLost) as error:
         log.warning("periodic job waits for leases", **fields, error=error.code, detail=error.line())
     except Exception as error:  # noqa: BLE001  # a job may raise anything
         log.error("periodic job", **fields, outcome="failed", error=type(error).__name__, detail=told(error))  # noqa: TRY400  # one line; no traceback is wanted
@@ -102,6 +89,23 @@ async def turn(services: Services, job: Periodic, *, minute: int | None = None) 
     else:
         seconds = time.perf_counter() - began
         log.info("periodic job", **fields, outcome="succeeded", duration_ms=round(seconds * 1000, 3), result=result)
+
+
+async def _turn_of(keeper: LeaseKeeper, job: Periodic, minute: int | None) -> Held | None:
+    """The lease under which the job runs; ``None`` where this turn is another process's, or the last one goes on."""
+    name = f"periodic:{job.name}"
+    if minute is None:
+        with suppress(LeaseTaken):
+            return await keeper.take(name, job.every)
+        return None
+    with suppress(LeaseTaken):
+        # One name for each minute of an hour, so that a provider which keeps names for ever keeps sixty.
+        await keeper.take(f"{name}:{minute}", MINUTE_LEASE)
+        try:
+            return await keeper.take(name, CRON_LEASE)
+        except LeaseTaken:
+            log.warning("periodic job", job=job.name, outcome="passed over", detail="it is still running")
+    return None
 
 
 async def _guarded(job: Periodic) -> object:
