@@ -91,6 +91,34 @@ class TestBuriesOnTop(OverMemory):
             return list(reversed(await super().dead()))
 
 
+class TestDropsAllTheDead(OverMemory):
+    caught_by = ("test_a_dead_job_that_is_dropped_may_come_again_as_if_new",)
+
+    class Queue(MemoryJobs):
+        async def drop(self, ids):
+            dropped = await super().drop(ids)
+            self._jobs.dead.clear()
+            return dropped
+
+
+class TestKeepsWhatIsDropped(OverMemory):
+    caught_by = ("test_a_dead_job_that_is_dropped_may_come_again_as_if_new",)
+
+    class Queue(MemoryJobs):
+        async def drop(self, ids):
+            self.check_open()
+            return sum(dead.job.id in ids for dead in self._jobs.dead)
+
+
+class TestCountsWhatItDidNotDrop(OverMemory):
+    caught_by = ("test_a_dead_job_that_is_dropped_may_come_again_as_if_new",)
+
+    class Queue(MemoryJobs):
+        async def drop(self, ids):
+            await super().drop(ids)
+            return len(ids)
+
+
 class TestLosesJobsOfTheCancelled(OverMemory):
     caught_by = ("test_a_job_that_a_cancelled_worker_did_not_end_comes_again",)
 

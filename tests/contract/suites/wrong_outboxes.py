@@ -55,6 +55,40 @@ class TestOutboxWritesBesideTheTransaction(OutboxOverMemory):
             return added
 
 
+class TestOutboxTakesOneIdTwice(OutboxOverMemory):
+    caught_by = ("test_a_job_of_one_id_is_kept_once_until_it_is_done",)
+
+    class Box(MemoryOutbox):
+        async def add(self, job):
+            async with self.state.begin():
+                self._rows.numbers.remove(job.id)
+            return await super().add(job)
+
+
+class TestOutboxKeepsTheKeyOfWhatItRefused(OutboxOverMemory):
+    caught_by = ("test_a_job_of_one_id_is_kept_once_until_it_is_done",)
+
+    class Box(MemoryOutbox):
+        async def add(self, job):
+            added = await super().add(job)
+            if not added and job.key:
+                async with self.state.begin():
+                    self._rows.keys.put(digest(job.name, job.key), 0.0)
+            return added
+
+
+class TestOutboxForgetsNoId(OutboxOverMemory):
+    caught_by = ("test_a_job_of_one_id_is_kept_once_until_it_is_done",)
+
+    class Box(MemoryOutbox):
+        async def add(self, job):
+            known = self.__dict__.setdefault("known", set())
+            if job.id in known:
+                return False
+            known.add(job.id)
+            return await super().add(job)
+
+
 class TestOutboxKeepsTheKeyOfTheRolledBack(OutboxOverMemory):
     caught_by = ("test_a_rolled_back_transaction_leaves_no_job_and_no_key",)
 

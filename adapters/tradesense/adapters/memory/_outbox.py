@@ -52,6 +52,8 @@ class MemoryOutbox(Lifecycle):
             async with self.state.begin():
                 if key and self._rows.keys.get(key) is not None:
                     return False
+                if self._rows.numbers.get(job.id) is not None:
+                    return False
                 self._rows.last += 1
                 self._rows.jobs.put(self._rows.last, row)
                 self._rows.numbers.put(job.id, self._rows.last)

@@ -108,6 +108,14 @@ class MemoryJobs(Lifecycle):
         self.check_open()
         return tuple(self._jobs.dead)
 
+    async def drop(self, ids: Sequence[str]) -> int:
+        """See :meth:`JobQueue.drop`."""
+        self.check_open()
+        dropped = [dead for dead in self._jobs.dead if dead.job.id in ids]
+        for dead in dropped:
+            self._jobs.dead.remove(dead)
+        return len(dropped)
+
     def _start(
         self, waiting: _Waiting, handle: JobHandler, given_up: JobHandler, running: set[asyncio.Task[None]]
     ) -> None:

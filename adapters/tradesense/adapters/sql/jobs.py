@@ -67,8 +67,12 @@ class SqlOutbox(Room):
                 known = _upsert.insert(database.dialect, outbox_keys).values(key=key, added_at=database_now())
                 if (await connection.execute(known.on_conflict_do_nothing(index_elements=["key"]))).rowcount == 0:
                     return False
-            await connection.execute(outbox.insert().values(id=job.id, key=key, job=row, held_until=0))
-        return True
+            kept = _upsert.insert(database.dialect, outbox).values(id=job.id, key=key, job=row, held_until=0)
+            if (await connection.execute(kept.on_conflict_do_nothing(index_elements=["id"]))).rowcount:
+                return True
+            if key is not None:  # it was new, and is of no job
+                await connection.execute(delete(outbox_keys).where(outbox_keys.c.key == key))
+        return False
 
     async def take(self, limit: int, hold: float) -> Sequence[Job]:
         """See :meth:`Outbox.take`. Where there is nothing to take, it costs a read and no write.

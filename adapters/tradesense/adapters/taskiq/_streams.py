@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -198,6 +198,17 @@ class Streams:
         async with asyncio.timeout(self.timeout):
             rows: list[bytes] = await self._redis.lrange(self._dead, 0, -1)
         return tuple(msgspec.json.decode(row, type=DeadJob) for row in rows)
+
+    async def drop(self, ids: Collection[str]) -> int:
+        """Remove these jobs from the dead; returns how many were there."""
+        async with asyncio.timeout(self.timeout):
+            rows: list[bytes] = await self._redis.lrange(self._dead, 0, -1)
+        dropped = 0
+        for row in rows:
+            if msgspec.json.decode(row, type=DeadJob).job.id in ids:
+                async with asyncio.timeout(self.timeout):
+                    dropped += await self._redis.lrem(self._dead, 1, row)
+        return dropped
 
     async def gather(self, worker: str, idle: int, count: int) -> tuple[list[Delivery], float, bool]:
         """Take over what a silent worker left, and bring back what is due.

@@ -93,6 +93,12 @@ class TaskiqJobs:
         with self._translated:
             return await broker.streams.dead()
 
+    async def drop(self, ids: Sequence[str]) -> int:
+        """See :meth:`JobQueue.drop`."""
+        broker = self._broker
+        with self._translated:
+            return await broker.streams.drop(frozenset(ids))
+
     @property
     def _broker(self) -> JobBroker:
         if self._opened is None:

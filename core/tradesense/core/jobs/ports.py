@@ -48,6 +48,10 @@ class JobQueue(Protocol):
         """The jobs that failed in every attempt, oldest first, the last 1000 at most."""
         ...
 
+    async def drop(self, ids: Sequence[str]) -> int:
+        """These jobs are no longer among the dead; returns how many were. Ids that are unknown are passed over."""
+        ...
+
 
 class Outbox(Protocol):
     """Jobs that are written down where their cause is, until the queue has them, or until they are done.
@@ -62,7 +66,8 @@ class Outbox(Protocol):
         """Keep the job, in this task's transaction (``TRANSACTIONAL``) or by itself.
 
         ``False`` when one of the same name with the same non-empty key was added before and the key is not forgotten
-        yet. Of concurrent ones, one is kept; who comes second may wait until the other's transaction has ended.
+        yet, or when one of this id is not done. Of concurrent ones, one is kept; who comes second may wait until the
+        other's transaction has ended.
 
         :raises InvalidInput: the payload is not JSON, or the job has more than 256 KiB.
         """

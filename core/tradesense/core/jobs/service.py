@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
@@ -11,7 +11,7 @@ from tradesense.core.acting import Acting, Who, acting, declared
 from tradesense.core.ambient import Clock, Ids, Random
 from tradesense.core.errors import ConfigurationError, UnknownJob
 from tradesense.core.jobs import cron
-from tradesense.core.jobs.models import Job
+from tradesense.core.jobs.models import DeadJob, Job
 from tradesense.core.jobs.ports import JobHandler, JobQueue, Outbox
 from tradesense.core.jobs.relay import Relay
 from tradesense.core.telemetry.cause import CAUSE
@@ -143,6 +143,34 @@ class Jobs:
         if taken:
             self._transactions.after_commit(self._relay.wake)
         return taken
+
+    async def dead(self) -> Sequence[DeadJob]:
+        """The jobs that failed in every attempt, oldest first, the last 1000 at most.
+
+        :raises JobQueueUnavailable: the queue did not answer.
+        """
+        return await self._queue.dead()
+
+    async def redo(self, job: Job) -> bool:
+        """Let a dead job be done as if for the first time, once this task's transaction has committed.
+
+        It has its id still, by which its handler may know what it has done. Drop it from the dead afterwards: who dies
+        in between leaves it there, and asks for it in vain as long as it is not done.
+
+        :return: ``False`` when it is about to be done already, or another job with its key was enqueued since.
+        :raises JobQueueUnavailable: it was not taken.
+        """
+        taken = await self._outbox.add(job)
+        if taken:
+            self._transactions.after_commit(self._relay.wake)
+        return taken
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        """Remove jobs from the dead, for good; returns how many of them were there.
+
+        :raises JobQueueUnavailable: the queue did not answer.
+        """
+        return await self._queue.drop(ids)
 
     async def handle(self, job: Job, report: Report = lambda _: None) -> None:
         """Do one job, in a span below that of its cause, and report how it went.

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "webhooks": ("webhooks:webhooks", "Who is told of identity's events, and what became of it."),
     "cache": ("cache:cache", "The shared cache."),
     "events": ("events:events", "Topics, and what consumer groups have given up."),
+    "jobs": ("jobs:jobs", "Queued jobs that failed in every attempt."),
     "plugins": ("plugins:plugins", "What is installed, what won, and a start for plugins of your own."),
     "audit": ("audit:audit", "The audit trail."),
     "db": ("database:db", "The database's schema."),

@@ -55,6 +55,18 @@ class OutboxContract(Contract):
             assert await outbox.add(job) is True
             assert list(await outbox.take(10, LONG)) == [job]
 
+    async def test_a_job_of_one_id_is_kept_once_until_it_is_done(self, adapter: Make[Outbox]) -> None:
+        job, key = a_job(), fresh("key")
+        async with opened(adapter()) as outbox:
+            assert await outbox.add(job) is True
+            assert await outbox.add(job) is False
+            assert await outbox.add(a_job(id=job.id, name=job.name, key=key)) is False
+            assert await outbox.waiting() == 1
+            assert list(await outbox.take(10, LONG)) == [job]
+            assert await outbox.add(job) is False, "it is in somebody's hands"
+            await outbox.done([job.id])
+            assert await outbox.add(a_job(id=job.id, name=job.name, key=key)) is True, "its key was left alone"
+
     async def test_the_oldest_come_first_and_no_more_than_asked_for(self, adapter: Make[Outbox]) -> None:
         jobs = [a_job(payload={"number": number}) for number in range(5)]
         async with opened(adapter()) as outbox:

@@ -163,6 +163,21 @@ class JobQueueContract(Contract):
         assert [each.job for each in dead] == jobs
         assert dead[0].failed_at <= dead[1].failed_at
 
+    async def test_a_dead_job_that_is_dropped_may_come_again_as_if_new(self, adapter: Make[JobQueue]) -> None:
+        jobs = [a_job(payload={"to": "jane"}), a_job(), a_job()]
+        async with opened(adapter()) as queue:
+            async with self._working(queue, Hands(lambda _: True)):
+                for number, job in enumerate(jobs, start=1):
+                    await queue.enqueue(job, once=job.id)
+                    await self._dead(queue, number)
+            assert await queue.drop([jobs[2].id, "unknown", jobs[0].id]) == 2
+            assert [each.job for each in await queue.dead()] == [jobs[1]], "the others are dead still"
+            assert await queue.drop([jobs[0].id]) == 0
+            assert await queue.enqueue(jobs[0], once=jobs[0].id) is True
+            async with self._working(queue) as hands:
+                await self._empty(queue)
+            assert hands.given == [jobs[0]], "in its first attempt"
+
     async def test_a_cancelled_worker_begins_no_other_job(self, adapter: Make[JobQueue]) -> None:
         async with opened(adapter()) as queue:
             async with self._working(queue) as hands:

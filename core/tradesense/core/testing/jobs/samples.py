@@ -31,6 +31,7 @@ CALLS: Calls = {
     "work": _refused_work,
     "depth": lambda queue: queue.depth(),
     "dead": lambda queue: queue.dead(),
+    "drop": lambda queue: queue.drop(["none"]),
 }
 
 
