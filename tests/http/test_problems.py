@@ -55,24 +55,26 @@ def made(kind, detail=INSIDE):
             return kind(detail, origin="secret://inside", mend="look inside")
 
 
-@pytest.fixture
-def broken(services):
-    """An application whose public configuration raises what it is told to."""
+class Raising:
+    """A public configuration that raises what it is told to."""
 
-    def build(error):
-        class Raising:
-            async def public(self):
-                raise error
+    error: Exception
 
-        return create_app(dataclasses.replace(services, config=Raising()))
-
-    return build
+    async def public(self):
+        raise self.error
 
 
-@pytest.mark.parametrize("kind", list(every_error()), ids=lambda kind: kind.__name__)
-async def test_R28_every_error_class_is_a_problem(broken, kind):
-    error = made(kind)
-    answer = await ask(broken(error), "GET", "/api/v1/config", headers=[(b"x-request-id", b"cid-1")])
+async def test_R28_every_error_class_is_a_problem(services, subtests):
+    config = Raising()
+    app = create_app(dataclasses.replace(services, config=config))
+    for kind in every_error():
+        config.error = made(kind)
+        answer = await ask(app, "GET", "/api/v1/config", headers=[(b"x-request-id", b"cid-1")])
+        with subtests.test(kind.__name__):
+            it_is_the_problem_of(kind, answer)
+
+
+def it_is_the_problem_of(kind, answer):
     expected = next((STATUS[parent] for parent in kind.__mro__ if parent in STATUS), 500)
     assert answer.status == expected
     assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
@@ -95,37 +97,34 @@ async def test_R28_every_error_class_is_a_problem(broken, kind):
         assert int(answer.headers["retry-after"]) >= 1
 
 
-@pytest.mark.parametrize(
-    "error",
-    [RuntimeError(INSIDE), ValueError(INSIDE), RecursionError(INSIDE), KeyError("x"), TimeoutError(), OSError()],
-)
-async def test_R28_what_nobody_foresaw_is_500_told_once_and_tells_nothing(error, services):
-    reporter = MemoryErrorReporter()
-    services = dataclasses.replace(services, errors=reporter)
-
-    class Raising:
-        async def public(self):
-            raise error
-
-    app = create_app(dataclasses.replace(services, config=Raising()))
-    answer = await ask(app, "GET", "/api/v1/config", headers=[(b"x-request-id", b"cid-2")])
-    assert answer.status == 500
-    assert json.loads(answer.body)["type"] == "urn:tradesense:problem:internal-error"
-    assert all(name in answer.headers for name in HEADERS)
-    assert not re.search(r"hunter2|Traceback|SELECT|/srv", answer.body.decode())
-    (told,) = reporter.reported
-    assert told.error == type(error).__name__
-    assert told.context["correlation_id"] == "cid-2"
+async def test_R28_what_nobody_foresaw_is_500_told_once_and_tells_nothing(services, subtests):
+    config, reporter = Raising(), MemoryErrorReporter()
+    app = create_app(dataclasses.replace(services, config=config, errors=reporter))
+    for error in (
+        RuntimeError(INSIDE),
+        ValueError(INSIDE),
+        RecursionError(INSIDE),
+        KeyError("x"),
+        TimeoutError(),
+        OSError(),
+    ):
+        config.error = error
+        answer = await ask(app, "GET", "/api/v1/config", headers=[(b"x-request-id", b"cid-2")])
+        with subtests.test(type(error).__name__):
+            assert answer.status == 500
+            assert json.loads(answer.body)["type"] == "urn:tradesense:problem:internal-error"
+            assert all(name in answer.headers for name in HEADERS)
+            assert not re.search(r"hunter2|Traceback|SELECT|/srv", answer.body.decode())
+            told = reporter.reported.pop()
+            assert not reporter.reported
+            assert told.error == type(error).__name__
+            assert told.context["correlation_id"] == "cid-2"
 
 
 async def test_R28_a_handled_error_is_not_reported(services):
-    reporter = MemoryErrorReporter()
-
-    class Raising:
-        async def public(self):
-            raise errors.SettingNotFound
-
-    app = create_app(dataclasses.replace(services, config=Raising(), errors=reporter))
+    config, reporter = Raising(), MemoryErrorReporter()
+    config.error = errors.SettingNotFound()
+    app = create_app(dataclasses.replace(services, config=config, errors=reporter))
     assert (await ask(app, "GET", "/api/v1/config")).status == 404
     assert not reporter.reported
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -32,6 +32,14 @@ def offer(name: str, api: tuple[int, int] = (PORT_API, PORT_API)) -> str:
     return OFFER.format(name=name, api=api)
 
 
+@dataclass(frozen=True)
+class Distribution:
+    """What is asked of one."""
+
+    name: str
+    version: str
+
+
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     """Writes a module, and returns the entry point of a distribution that offers it."""
@@ -41,7 +49,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     def write(name: str, source: str, *, version: str = "1.2") -> EntryPoint:
         (tmp_path / f"{name}_module.py").write_text(textwrap.dedent(source))
         point = EntryPoint(name=name, value=f"{name}_module", group=manager.GROUP)
-        vars(point).update(dist=SimpleNamespace(name=f"tradesense-{name}", version=version))
+        vars(point).update(dist=Distribution(name=f"tradesense-{name}", version=version))
         return point
 
     yield write

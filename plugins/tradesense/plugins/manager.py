@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 import msgspec
 import pluggy
@@ -116,8 +117,14 @@ def _adapter(offered: object) -> Adapter:
 
 
 def _owner(point: EntryPoint) -> Owner:
-    distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "0")
+    distribution, version = _named(point.dist) if point.dist else ("unknown", "0")
     return Owner(plugin=point.name, distribution=distribution, version=version)
+
+
+@lru_cache
+def _named(distribution: Distribution) -> tuple[str, str]:
+    # reading either parses the whole of the metadata, description and all, which many plugins may share
+    return distribution.name, distribution.version
 
 
 def _loaded(point: EntryPoint, state: str, why: str = "") -> Loaded:

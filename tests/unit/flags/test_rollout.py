@@ -13,6 +13,7 @@ from tradesense.core.flags.engine import compile_flag
 from tradesense.core.flags.models import Flag, Rule, Share
 
 PEOPLE = [f"user-{number}" for number in range(100_000)]
+SOME = PEOPLE[:20_000]
 
 
 def compiled(*shares, key="roll-out", by="targetingKey"):
@@ -44,11 +45,11 @@ def test_R60_every_share_gets_its_percentage_within_one(shares, key):
 
 @pytest.mark.parametrize(("percent", "expected"), [(0, "none"), (100, "a")])
 def test_nobody_and_everybody_are_exact(percent, expected):
-    assert set(served(compiled(("a", percent)))) == {expected}
+    assert set(served(compiled(("a", percent)), SOME)) == {expected}
 
 
 def test_shares_that_add_up_to_a_hundred_leave_nobody_out():
-    assert "none" not in served(compiled(*[(variant, 100 / 3) for variant in "abc"]))
+    assert "none" not in served(compiled(*[(variant, 100 / 3) for variant in "abc"]), SOME)
 
 
 def test_the_same_person_gets_the_same_variant():
@@ -61,11 +62,11 @@ def test_the_same_person_gets_the_same_variant():
 def test_a_ramp_moves_no_one_out():
     inside = set()
     for percent in (0, 0.001, 1, 5, 5.001, 25, 50, 99.999, 100):
-        answers = served(compiled(("a", percent)))
-        now = {person for person, variant in zip(PEOPLE, answers, strict=True) if variant == "a"}
+        answers = served(compiled(("a", percent)), SOME)
+        now = {person for person, variant in zip(SOME, answers, strict=True) if variant == "a"}
         assert inside <= now
         inside = now
-    assert len(inside) == len(PEOPLE)
+    assert len(inside) == len(SOME)
 
 
 def test_a_person_sticks_to_the_attribute_that_the_rule_names():

@@ -6,12 +6,14 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
 from typing import Any, Self, cast
 
 import stamina
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
 
 from tradesense.adapters.aws._errors import Refusal, is_passing, is_unsent, refusal, told
 from tradesense.adapters.aws.settings import AwsSettings
@@ -26,6 +28,18 @@ HEALTH_SECONDS = 1.5
 
 Reply = dict[str, Any]
 """What the SDK made of the service's answer."""
+
+
+@lru_cache
+def _models() -> Loader:
+    """The descriptions of services. To read one takes longer than all else of making a client."""
+    return create_loader()
+
+
+def _session() -> AioSession:
+    session = get_session()
+    session.register_component("data_loader", _models())
+    return session
 
 
 class AwsService:
@@ -54,7 +68,7 @@ class AwsService:
         settings = self._settings
         context = cast(
             "AbstractAsyncContextManager[Any]",
-            get_session().create_client(
+            _session().create_client(
                 self._service,
                 region_name=settings.region,
                 endpoint_url=settings.endpoint_url or None,

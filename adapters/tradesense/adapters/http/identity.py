@@ -37,25 +37,28 @@ class HttpWebhookSender:
         self._allowed = settings.networks()
         self._ca_file = settings.ca_file
         self._resolve = resolve
+        self._opened = False
         self._client: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
-        context = ssl.create_default_context(cafile=self._ca_file or None)
-        self._client = httpx2.AsyncClient(verify=context, follow_redirects=False, trust_env=False, timeout=SECONDS)
+        self._opened = True
+        if self._ca_file:
+            self._client = _client(self._ca_file)  # a file that cannot be read is told at the start
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        client, self._client = self._client, None
+        client, self._client, self._opened = self._client, None, False
         if client is not None:
             await client.aclose()
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """See :meth:`WebhookSender.send`."""
-        client = self._client
-        if client is None:
+        if not self._opened:
             raise AdapterClosed("the sender of webhooks is not open")
+        # few processes send any, and to read the system's authorities is a good part of a start
+        client = self._client = self._client or _client()
         target = target_of(url, allowed=self._allowed)
         try:
             async with asyncio.timeout(SECONDS):
@@ -82,6 +85,11 @@ class HttpWebhookSender:
         if not found or not all(may_connect(address, self._allowed) for address in found):
             raise WebhookRefused(f"{target.host} has an address that is not public")
         return found[0]
+
+
+def _client(ca_file: str = "") -> httpx2.AsyncClient:
+    context = ssl.create_default_context(cafile=ca_file or None)
+    return httpx2.AsyncClient(verify=context, follow_redirects=False, trust_env=False, timeout=SECONDS)
 
 
 def sender(settings: HttpSenderSettings, context: AdapterContext) -> HttpWebhookSender:  # noqa: ARG001  # every factory takes both

@@ -32,10 +32,13 @@ AT_ONCE = 20
 
 
 @asynccontextmanager
-async def opened(name: str, settings: Settings, plugins: Plugins) -> AsyncGenerator[dict[str, Operation]]:
+async def opened(
+    name: str, settings: Settings, plugins: Plugins, *, listed: int = LISTED
+) -> AsyncGenerator[dict[str, Operation]]:
     """The operations of the provider that ``name`` stands for, while it is open. What they need is removed afterwards.
 
-    A provider that cannot be written is asked for what it has.
+    :param listed: how many secrets there are to read and to list. A provider that cannot be written is asked for what
+        it has.
     """
     adapters = Adapters(settings, plugins)
     async with AsyncExitStack() as stack:
@@ -51,10 +54,10 @@ async def opened(name: str, settings: Settings, plugins: Plugins) -> AsyncGenera
             yield _reading(provider, reads, forget, list((await provider.store.list(limit=LISTED)).items), "")
             return
         store, folder, value = provider.writable(), f"bench-{secrets.token_hex(4)}", Secret(KIBIBYTE.hex())
-        paths = [f"{folder}/{number:04}" for number in range(LISTED)]
+        paths = [f"{folder}/{number:04}" for number in range(listed)]
         try:
             await _each(paths, lambda path: store.put(path, value))
-            put: dict[str, Operation] = {"put": lambda number: store.put(paths[number % LISTED], value)}
+            put: dict[str, Operation] = {"put": lambda number: store.put(paths[number % listed], value)}
             yield put | _reading(provider, reads, forget, paths, folder)
         finally:
             await _each(paths, partial(_removed, provider, store))
