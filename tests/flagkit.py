@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import contracted
+from tradesense.core.audit.chain import AuditChain
+from tradesense.core.audit.ports import AuditLog
+from tradesense.core.audit.service import AuditTrail
 from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.engine import compile_flag
 from tradesense.core.flags.library import Library
 from tradesense.core.flags.models import Condition, Flag, Rule, Share, StoredFlag
-from tradesense.core.flags.ports import BucketHash, Patterns
+from tradesense.core.flags.ports import BucketHash, ChangeStore, FlagStore, Patterns, SegmentStore
+from tradesense.core.flags.service import Flags
+from tradesense.core.flags.stores import Stores
 from tradesense.core.flags.toolkit import Toolkit
+from tradesense.core.transactions import Transactions
 
 VARIANTS = {"on": True, "off": False}
 PEOPLE = [f"user-{number}" for number in range(100_000)]
@@ -70,3 +78,23 @@ def library(*flags, segments=(), now=lambda: 0.0) -> Library:
 def inside(evaluate, variant="on", people=PEOPLE) -> set[str]:
     """Who is served ``variant``."""
     return {person for person in people if evaluate({"targetingKey": person}).variant == variant}
+
+
+@asynccontextmanager
+async def administered(clock, *, review=False, **others):
+    """Flags and their trail in memory; ``others`` wrap a store, by its name in :class:`Stores`."""
+    lent = contracted.context(clock)
+    lent.chain = AuditChain(bytes(range(32)))
+    ports = {"flags": FlagStore, "segments": SegmentStore, "requests": ChangeStore}
+    unit, log, *kept = (
+        contracted.build(contracted.manifest("memory", port), lent)
+        for port in (Transactions, AuditLog, *ports.values())
+    )
+    async with AsyncExitStack() as stack:
+        for part in (unit, log, *kept):
+            await stack.enter_async_context(part)
+        trail = AuditTrail(log=log, chain=lent.chain, transactions=unit)
+        named = dict(zip(ports, kept, strict=True))
+        stores = Stores(**(named | {name: wrap(named[name]) for name, wrap in others.items()}))
+        flags = Flags(stores=stores, trail=trail, clock=clock, ids=lent.ids, joined=True, review=review)
+        yield SimpleNamespace(flags=flags, trail=trail, stores=stores)

@@ -6,9 +6,13 @@ import asyncio
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from flagkit import flag, shares, when
-from tradesense.core.errors import JobQueueUnavailable
+from flagkit import flag, shares, toolkit, when
+from tradesense.adapters.memory import _experiments
+from tradesense.adapters.memory._state import MemoryState
+from tradesense.core.errors import InvalidFlag, JobQueueUnavailable
+from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.experiments import events, exposures
 from tradesense.core.flags.experiments.exposures import Exposures
 from tradesense.core.flags.experiments.results import results
@@ -150,3 +154,24 @@ def test_the_plot_stands_alone_and_says_what_it_shows():
     assert "off 10 %, on 20 %" in svg
     assert "<b>" not in svg
     assert "sequential" not in svg
+
+
+def test_an_experiment_of_a_planned_size_says_how_far_it_is():
+    planned = flag(when(shares=shares(on=50, off=50)), experiment=Experiment(control="off", size=400))
+    counts = {"bought": tallies(off=(100, 10), on=(100, 25))}
+    found, endless = results(planned, "off", counts), results(SPLIT, "off", counts)
+    assert (found.progress, endless.progress) == (0.5, None)
+    (p_value, without) = (one.metrics[0].variants[1].comparison.sequential_p_value for one in (found, endless))
+    assert p_value < without
+    assert "50 %" in plots.report(found)
+    with pytest.raises(InvalidFlag, match=r"experiment\.size"):
+        check_flag(replace(planned, experiment=Experiment(control="off", size=-1)), toolkit())
+
+
+async def test_memory_keeps_the_last_of_very_many_people(monkeypatch):
+    most = 50
+    monkeypatch.setattr(_experiments, "MOST_ROWS", most)
+    async with _experiments.MemoryExperiments(MemoryState()) as store:
+        await store.expose([exposure("a", f"u{number}") for number in range(most)])
+        await store.expose([exposure("b", f"v{number}") for number in range(10)])
+        assert [one.exposed for one in (await store.tally("f", "bought")).variants] == [most - 10, 10]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
-import contracted
+from flagkit import administered
 from tradesense.adapters.system.ambient import SystemRandom, Uuid7Ids
-from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.models import Actor, Outcome
-from tradesense.core.audit.ports import AuditLog
-from tradesense.core.audit.service import AuditTrail
 from tradesense.core.errors import (
     ApprovalRefused,
     ChangeConflict,
@@ -25,12 +21,10 @@ from tradesense.core.errors import (
     InvalidInput,
     ReviewRequired,
 )
-from tradesense.core.flags import ChangeStore, Condition, Flag, FlagStore, Rule, Segment, SegmentStore
+from tradesense.core.flags import Condition, Flag, Rule, Segment
 from tradesense.core.flags.requests import State
 from tradesense.core.flags.service import Flags
-from tradesense.core.flags.stores import Stores
 from tradesense.core.testing.checks import ManualClock
-from tradesense.core.transactions import Transactions
 from tradesense.entrypoints.container import open_container
 from tradesense.settings.load import load
 
@@ -53,35 +47,16 @@ def clock():
     return ManualClock()
 
 
-@asynccontextmanager
-async def room(clock, *, review):
-    """Flags and their trail in memory."""
-    lent = contracted.context(clock)
-    lent.chain = AuditChain(bytes(range(32)))
-    ports = {"flags": FlagStore, "segments": SegmentStore, "requests": ChangeStore}
-    unit, log, *kept = (
-        contracted.build(contracted.manifest("memory", port), lent)
-        for port in (Transactions, AuditLog, *ports.values())
-    )
-    async with AsyncExitStack() as stack:
-        for part in (unit, log, *kept):
-            await stack.enter_async_context(part)
-        trail = AuditTrail(log=log, chain=lent.chain, transactions=unit)
-        stores = Stores(**dict(zip(ports, kept, strict=True)))
-        flags = Flags(stores=stores, trail=trail, clock=clock, ids=lent.ids, joined=True, review=review)
-        yield SimpleNamespace(flags=flags, trail=trail, stores=stores)
-
-
 @pytest.fixture
 async def services(clock):
-    async with room(clock, review=True) as services:
+    async with administered(clock, review=True) as services:
         yield services
 
 
 @pytest.fixture
 async def free(clock):
     """Without the policy."""
-    async with room(clock, review=False) as services:
+    async with administered(clock, review=False) as services:
         yield services
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 
 from tradesense.adapters.memory._lifecycle import Lifecycle
 from tradesense.adapters.memory._state import MemoryState, Table
@@ -14,16 +15,30 @@ from tradesense.core.flags.ports import ExperimentStore
 Key = tuple[str, str, str]
 
 
+MOST_ROWS = 100_000
+"""Of each table; beyond it, those go that came first."""
+
+
+class _Bounded(Table[Key, datetime]):
+    """The last rows."""
+
+    def commit(self) -> None:
+        """Let everyone see what the transaction wrote, without what is too much by it."""
+        super().commit()
+        for key in list(islice(self._rows, max(0, len(self._rows) - MOST_ROWS))):
+            self._drop(key)
+
+
 class _Rows:
     def __init__(self, state: MemoryState) -> None:
-        self.exposures: Table[Key, datetime] = Table(state)
+        self.exposures = _Bounded(state)
         """By flag, person and variant."""
-        self.conversions: Table[Key, datetime] = Table(state)
+        self.conversions = _Bounded(state)
         """By flag, metric and person."""
 
 
 class MemoryExperiments(Lifecycle):
-    """Ends with the process. See :class:`ExperimentStore`."""
+    """Ends with the process, and keeps the last 100,000 exposures and conversions. See :class:`ExperimentStore`."""
 
     def __init__(self, state: MemoryState) -> None:
         super().__init__()

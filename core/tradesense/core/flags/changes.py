@@ -56,8 +56,8 @@ class Changes:
 
     @asynccontextmanager
     async def recording(self, event: Event) -> AsyncGenerator[None]:
-        """Run the body as an audited step of a change that waits: no definition is changed by it alone."""
-        async with self._trail.change(event, joined=True):
+        """Run the body as an audited step, which changes no definition by itself, or does so within :meth:`making`."""
+        async with self._trail.change(event, joined=self._joined):
             yield
 
 

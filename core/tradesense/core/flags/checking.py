@@ -16,6 +16,7 @@ from tradesense.core.flags.keys import (
     MAX_TAGS,
     MAX_VALUES,
     MAX_VARIANTS,
+    MAX_WHOLE,
     check_key,
 )
 from tradesense.core.flags.models import Flag, FlagValue, HoldOut, Rule, Segment, Slot, Step
@@ -93,6 +94,7 @@ def _check_variants(flag: Flag, faults: Faults) -> None:
         _check_variant(flag, flag.default_variant, "default_variant", faults)
     if flag.experiment is not None:
         _check_variant(flag, flag.experiment.control, "experiment.control", faults)
+        faults.unless(0 <= flag.experiment.size <= MAX_WHOLE, "experiment.size", f"it is from 0 to {MAX_WHOLE}")
 
 
 def _check_description(text: str, faults: Faults) -> None:

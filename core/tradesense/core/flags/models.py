@@ -153,6 +153,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The variant that the others are compared with."""
     metrics: tuple[str, ...] = ()
     """The conversions that count; all when empty."""
+    size: int = 0
+    """How many people it is planned for, all variants together; 0 where it has no end. Decided before it begins."""
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -156,20 +156,38 @@ class Flags(Administration[Flag, StoredFlag]):
             return written
 
     async def adopt(self, flags: Sequence[Flag], *, actor: Actor, correlation_id: str = "") -> tuple[StoredFlag, ...]:
-        """Write several definitions, as those of another flag system; none, where one cannot be evaluated.
+        """Write several definitions, as those of another flag system, in one transaction with their rows of audit.
+
+        Where one cannot be evaluated, or written, none is. A provider that does not join the transactions of the audit
+        trail writes one after the other; to begin again is safe then.
 
         :raises InvalidFlag: the message names flag and path of each fault.
+        :raises ReviewRequired: changes need the approval of a second person.
         """
+        store = self._stores.written(FLAG)
+        await self._check_all(flags)
+        written: list[StoredFlag] = []
+        whole = Event("flags.import", "flags", actor, correlation_id, detail={"flags": str(len(flags))})
+        async with self._changes.making(whole):
+            for flag in flags:
+                event = self._event("put", flag.key, actor, correlation_id)
+                async with self._changes.recording(event):
+                    written.append(await store.put(flag, by=actor.id))
+                    note(event, written[-1])
+        return tuple(written)
+
+    async def _check_all(self, flags: Sequence[Flag]) -> None:
+        graph = (await self._definitions.latest()).graph(*flags)
         faults: list[tuple[str, str]] = []
         for flag in flags:
             try:
-                await self.check(flag)
+                check_flag(flag, self._toolkit)
+                graph.check_flag(flag)
             except InvalidFlag as error:
                 told = error.faults or (("$", error.detail),)
                 faults += [(f"{flag.key}.{path}", text) for path, text in told]
         if faults:
             raise InvalidFlag(faults=faults)
-        return tuple([await self.put(flag, actor=actor, correlation_id=correlation_id) for flag in flags])
 
     async def explain(self, key: str, context: Context) -> Explanation:
         """Evaluate one flag and say why: which rule, which bucket, why not the others.

@@ -61,5 +61,7 @@ def _show(found: Results) -> None:
     show_rows(rows, ["metric", *experiments.HEAD], "table")
     if found.mixed:
         say(f"{found.mixed} people saw several variants, and are left out")
+    if found.progress is not None and found.progress > 1:
+        say("the planned size is passed: what was found by its end stands, and little is found after it")
     if found.sample_ratio is not None and found.sample_ratio.mismatch:
         say("the split is another than planned: the results say nothing until it is known why")

@@ -136,9 +136,9 @@ def explain(key: str, context: str, output: str) -> None:
 @click.option("--format", "form", type=click.Choice(["flagd"]), default="flagd", help="What FILE is written in.")
 @click.option("--generation", type=click.Choice(["1", "2"]), default="2", help="Of the bucketing of `fractional`.")
 @output_option
-@as_operator("flags:write", "flags.put")
+@as_operator("flags:write", "flags.import", "flags.put")
 def import_(file: BinaryIO, form: str, generation: str, output: str) -> None:  # noqa: ARG001  # there is one format
-    """Write all flags of FILE, a JSON document of flagd; none, where one cannot be evaluated."""
+    """Write all flags of FILE, a JSON document of flagd; none, where one cannot be evaluated or written."""
     found = document.read(file.read(), generation=1 if generation == "1" else 2)
 
     async def write(services: Services) -> tuple[StoredFlag, ...]:

@@ -61,6 +61,8 @@ class ResultsView(Struct, frozen=True, kw_only=True):
     """People who were shown several variants, and are left out."""
     sample_ratio: SampleRatio | None
     """None where the definition gives no single split."""
+    progress: float | None
+    """The part of the planned size that is reached; above 1 the experiment is over. None where none was planned."""
     metrics: tuple[MetricResult, ...]
     plot: str
     """The rates with their intervals, as one SVG element."""
@@ -104,6 +106,7 @@ def _view(found: Results) -> ResultsView:
         exposed=found.exposed,
         mixed=found.mixed,
         sample_ratio=found.sample_ratio,
+        progress=found.progress,
         metrics=found.metrics,
         plot=alone(chart(found)),
     )

@@ -35,6 +35,8 @@ def report(found: Results) -> str:
     if found.sample_ratio is not None:
         state = "another than planned: the results say nothing" if found.sample_ratio.mismatch else "as planned"
         facts["split"] = f"{state} (p = {rounded(found.sample_ratio.p_value)})"
+    if found.progress is not None:
+        facts["of the planned size"] = percent(found.progress)
     sections = [_section(one, chart(_only(found, one))) for one in found.metrics]
     introduction = (
         f"Each variant against the control, {found.control}. The tests hold however often the results are looked at."
@@ -77,6 +79,7 @@ def _only(found: Results, metric: MetricResult) -> Results:
         exposed=found.exposed,
         mixed=found.mixed,
         sample_ratio=found.sample_ratio,
+        progress=found.progress,
         metrics=(metric,),
     )
 

@@ -54,6 +54,8 @@ class Results(Struct, frozen=True, kw_only=True):
     """People who were shown several variants, and are left out."""
     sample_ratio: SampleRatio | None
     """None where the definition gives no single split."""
+    progress: float | None
+    """The part of the planned ``size`` that is reached; above 1 the experiment is over. None where none was planned."""
     metrics: tuple[MetricResult, ...]
 
 
@@ -64,35 +66,39 @@ def results(flag: Flag, control: str, tallies: Mapping[str, Tallies]) -> Results
     """
     first = next(iter(tallies.values()))
     exposed = {one.variant: one.exposed for one in first.variants}
+    people = sum(exposed.values())
+    planned = flag.experiment.size if flag.experiment else 0
+    progress = people / planned if planned else None
     return Results(
         key=flag.key,
         control=control,
-        exposed=sum(exposed.values()),
+        exposed=people,
         mixed=first.mixed,
         sample_ratio=_ratio(flag, exposed),
-        metrics=tuple(_metric(flag, control, name, found) for name, found in tallies.items()),
+        progress=progress,
+        metrics=tuple(_metric(flag, control, name, found, progress) for name, found in tallies.items()),
     )
 
 
-def _metric(flag: Flag, control: str, metric: str, found: Tallies) -> MetricResult:
+def _metric(flag: Flag, control: str, metric: str, found: Tallies, progress: float | None) -> MetricResult:
     counts = {one.variant: Count(one.exposed, one.converted) for one in found.variants}
     planned = _planned(flag) or {}
     order = dict.fromkeys([control, *planned, *sorted(counts)])
     base = counts.get(control, Count(0, 0))
     return MetricResult(
         metric=metric,
-        variants=tuple(_variant(name, control, base, counts.get(name, Count(0, 0))) for name in order),
+        variants=tuple(_variant(name, control, base, counts.get(name, Count(0, 0)), progress) for name in order),
     )
 
 
-def _variant(name: str, control: str, base: Count, count: Count) -> VariantResult:
+def _variant(name: str, control: str, base: Count, count: Count, progress: float | None) -> VariantResult:
     return VariantResult(
         variant=name,
         exposed=count.exposed,
         converted=count.converted,
         rate=count.rate,
         interval=wilson(count),
-        comparison=None if name == control else compared(base, count),
+        comparison=None if name == control else compared(base, count, progress=progress),
     )
 
 

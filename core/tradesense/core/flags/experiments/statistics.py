@@ -15,6 +15,9 @@ ALPHA = 0.05
 TAU = 0.02
 """The spread of the differences that the sequential test expects, as a rate: it is most sensitive about there."""
 
+WITHIN = 0.98
+"""The part of ``alpha`` that an experiment of a planned size spends until it has that size."""
+
 _NORMAL = NormalDist()
 
 
@@ -64,8 +67,15 @@ def wilson(count: Count, alpha: float = ALPHA) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
-def compared(control: Count, variant: Count, *, alpha: float = ALPHA, tau: float = TAU) -> Comparison:
-    """Whether the variant's rate is another than the control's."""
+def compared(
+    control: Count, variant: Count, *, alpha: float = ALPHA, tau: float = TAU, progress: float | None = None
+) -> Comparison:
+    """Whether the variant's rate is another than the control's.
+
+    :param progress: the part of a planned size that is reached, 1 for all of it; ``None`` where none was planned. A
+        sequential test that knows its end finds smaller differences, and finds what is not there as often as ``alpha``
+        says, where one without an end stays below.
+    """
     difference = variant.rate - control.rate
     if not control.exposed or not variant.exposed:
         whole = Interval(-1.0, 1.0)
@@ -75,14 +85,39 @@ def compared(control: Count, variant: Count, *, alpha: float = ALPHA, tau: float
     pooled = _pooled(control, variant)
     apart = math.sqrt(_variance(control) + _variance(variant))
     half = _NORMAL.inv_cdf(1 - alpha / 2) * apart
-    sequential = _radius(pooled, alpha, tau)
+    sequential, p_value = _sequentially(difference, pooled, alpha, tau, progress)
     return Comparison(
         difference=difference,
         interval=Interval(difference - half, difference + half),
         p_value=2 * _NORMAL.cdf(-abs(difference) / math.sqrt(pooled)) if pooled else 1.0,
         sequential_interval=Interval(max(-1.0, difference - sequential), min(1.0, difference + sequential)),
-        sequential_p_value=_sequential(difference, pooled, tau),
+        sequential_p_value=p_value,
     )
+
+
+def _sequentially(
+    difference: float, variance: float, alpha: float, tau: float, progress: float | None
+) -> tuple[float, float]:
+    """Half the width of the sequential interval, and the p-value that belongs to it."""
+    if progress is None:
+        return _radius(variance, alpha, tau), _sequential(difference, variance, tau)
+    if progress > 1:
+        left = 1 - WITHIN
+        return _radius(variance, alpha * left, tau), min(1.0, _sequential(difference, variance, tau) / left)
+    return _bounded(difference, variance, alpha * WITHIN, progress)
+
+
+def _bounded(difference: float, variance: float, alpha: float, progress: float) -> tuple[float, float]:
+    """The boundary of O'Brien and Fleming (1979) in its limit for looks that are as frequent as can be.
+
+    The sum of what was seen, as a part of what will have been seen at the end, moves as a Brownian motion from 0 to 1.
+    It leaves a band with at most twice the probability that it ends outside (by reflection, on either side).
+    """
+    if not variance:
+        return 1.0, 1.0
+    scale = math.sqrt(variance / progress)
+    p_value = 4 * _NORMAL.cdf(-abs(difference) / math.sqrt(variance) * math.sqrt(progress))
+    return _NORMAL.inv_cdf(1 - alpha / 4) * scale, min(1.0, p_value / WITHIN)
 
 
 def _variance(count: Count) -> float:
