@@ -14,6 +14,8 @@ from tradesense.adapters.system.ambient import SystemClock
 from tradesense.core.capabilities import Capability
 from tradesense.core.testing import SecretStoreContract
 
+THREE_FOR_EACH_RULE = True
+
 ORDER = "test_a_process_whose_clock_is_wrong_does_as_others_do"
 AGE = "test_a_version_lives_as_long_whichever_clock_is_wrong"
 

@@ -1,42 +1,31 @@
-"""Key encryption and ciphers that are wrong on purpose, and the tests that must catch them."""
+"""Key encryption that is wrong on purpose, and the tests that must catch it."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
 from msgspec.structs import replace
 
-from tradesense.adapters.local.secrets import AesGcm, LocalKeyEncryption
+from localkeys import Failing, Keys
+from tradesense.adapters.local.secrets import LocalKeyEncryption
 from tradesense.adapters.local.settings import LocalKeySettings
 from tradesense.adapters.system.ambient import SystemClock, SystemRandom
-from tradesense.core.capabilities import Capability
-from tradesense.core.errors import AdapterClosed, DecryptionFailed, InvalidInput
-from tradesense.core.secrets import KeyStatus, WrappedKey
+from tradesense.core.errors import AdapterClosed, DecryptionFailed, InvalidInput, SecretDenied, SecretStoreUnavailable
+from tradesense.core.secrets import WrappedKey
 from tradesense.core.sensitive import Secret
-from tradesense.core.testing import AeadContract, Contract, KeyEncryptionContract
+from tradesense.core.testing import Contract
 
-# --- keys ------------------------------------------------------------------------------------------------------------
-
-
-class Keys(KeyEncryptionContract):
-    """The local adapter, which is right; what is wrong is a subclass of it."""
-
-    capabilities = frozenset({Capability.KEY_RING})
-    patience = 0.1
-    Encryption = LocalKeyEncryption
-
-    @pytest.fixture
-    def settings(self, tmp_path):
-        return LocalKeySettings(root_key=Secret(base64.b64encode(bytes(32))), ring_file=f"{tmp_path}/ring.json")
-
-    @pytest.fixture
-    def adapter(self, settings):
-        return lambda: self.Encryption(settings, random=SystemRandom(), clock=SystemClock())
+THREE_FOR_EACH_RULE = True
 
 
 class TestRightKeys(Keys):
     patience = Contract.patience
+
+    @pytest.fixture
+    def unreachable(self, settings):
+        return lambda: Failing(settings, SecretStoreUnavailable)
 
 
 class TestIgnoresTheContext(Keys):
@@ -101,7 +90,11 @@ class TestMakesAKeyOfItsOwn(Keys):
 
 
 class TestLeaksTheCiphersError(Keys):
-    caught_by = ("test_changed_bytes_do_not_unwrap", "test_another_context_does_not_unwrap")
+    caught_by = (
+        "test_changed_bytes_do_not_unwrap",
+        "test_another_context_does_not_unwrap",
+        "test_another_key_does_not_unwrap",
+    )
 
     class Encryption(LocalKeyEncryption):
         async def unwrap(self, wrapped, context):
@@ -122,191 +115,238 @@ class TestKeysAreNeverClosed(Keys):
                 return bytes(32)
 
 
-# --- the ring --------------------------------------------------------------------------------------------------------
-
-
-class TestForgetsTheOldKeyWhenItRotates(Keys):
-    caught_by = ("test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",)
+class TestSaysThatItIsClosedInItsOwnWords(Keys):
+    caught_by = ("test_a_closed_adapter_says_so",)
 
     class Encryption(LocalKeyEncryption):
-        async def rotate(self):
-            old = self._current()
-            made = await super().rotate()
-            await self.retire(old)
-            return made
+        def _opened(self):
+            try:
+                return super()._opened()
+            except AdapterClosed as error:
+                raise RuntimeError("not open") from error
 
 
-class TestGoesOnWrappingWithTheOldKey(Keys):
-    caught_by = ("test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",)
-
-    class Encryption(LocalKeyEncryption):
-        def _current(self):
-            return self._key_id
-
-
-class TestNamesNoCurrentKey(Keys):
-    caught_by = ("test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",)
+class TestStripsZeros(Keys):
+    caught_by = ("test_a_wrapped_key_is_unwrapped_in_its_context",)
 
     class Encryption(LocalKeyEncryption):
-        async def keys(self):
-            return tuple(replace(key, current=False) for key in await super().keys())
+        async def unwrap(self, wrapped, context):
+            return (await super().unwrap(wrapped, context)).rstrip(b"\0")
 
 
-class TestKeepsItsKeysToItself(Keys):
-    """It looks at the file when it is opened and never again."""
-
-    caught_by = (
-        "test_others_wrap_with_a_new_key_soon",
-        "test_a_new_key_wraps_and_the_old_ones_go_on_unwrapping",
-    )
+class TestWrapsHalfOfTheKey(Keys):
+    caught_by = ("test_a_wrapped_key_is_unwrapped_in_its_context",)
 
     class Encryption(LocalKeyEncryption):
-        async def _known(self, wanted=None):  # noqa: ARG002  # that is its fault
-            self._opened()
-            return self._keys
+        async def wrap(self, data_key, context):
+            return await super().wrap(data_key[:16], context)
 
 
-class TestUnwrapsWithRetiredKeys(Keys):
-    caught_by = ("test_a_retired_key_unwraps_no_more",)
-
-    class Encryption(LocalKeyEncryption):
-        async def _known(self, wanted=None):
-            return self._given | await super()._known(wanted)
-
-
-class TestForgetsThatItRetiredAKey(Keys):
-    caught_by = ("test_a_retired_key_unwraps_no_more",)
+class TestRefusesWeakKeys(Keys):
+    caught_by = ("test_a_wrapped_key_is_unwrapped_in_its_context", "test_an_empty_and_a_unicode_context_are_contexts")
 
     class Encryption(LocalKeyEncryption):
-        async def retire(self, key_id):
-            if key_id == self._current() or key_id not in self._keys:
-                raise InvalidInput("it cannot be retired")
-            self._keys.pop(key_id)
+        async def wrap(self, data_key, context):
+            if len({*data_key}) == 1 or not context:
+                raise InvalidInput("that is no key, or no context")
+            return await super().wrap(data_key, context)
 
 
-class TestListsRetiredKeys(Keys):
-    caught_by = ("test_a_retired_key_unwraps_no_more",)
-
-    class Encryption(LocalKeyEncryption):
-        async def keys(self):
-            gone = tuple(KeyStatus(key_id=key_id, current=False) for key_id in self._ring.retired)
-            return (*gone, *await super().keys())
-
-
-class TestRetiresTheCurrentKey(Keys):
-    caught_by = ("test_only_an_old_key_that_is_there_can_be_retired",)
+class TestKnowsAsciiAlone(Keys):
+    caught_by = ("test_an_empty_and_a_unicode_context_are_contexts",)
 
     class Encryption(LocalKeyEncryption):
-        async def retire(self, key_id):
-            if key_id == self._current():
-                self._keys.pop(key_id)
-                return
-            await super().retire(key_id)
+        def _associated(self, key_id, context):
+            return super()._associated(key_id, {name: value.encode("ascii") for name, value in context.items()})
 
 
-class TestSaysNothingOfKeysThatAreNotThere(Keys):
-    caught_by = ("test_only_an_old_key_that_is_there_can_be_retired",)
+class TestRefusesEmptyValues(Keys):
+    caught_by = ("test_an_empty_and_a_unicode_context_are_contexts",)
 
     class Encryption(LocalKeyEncryption):
-        async def retire(self, key_id):
-            if key_id in {key.key_id for key in await self.keys()}:
-                await super().retire(key_id)
+        def _associated(self, key_id, context):
+            if not all(context.values()):
+                raise InvalidInput("a value of the context is empty")
+            return super()._associated(key_id, context)
 
 
-# --- the cipher ------------------------------------------------------------------------------------------------------
+class TestNamesNoKey(Keys):
+    caught_by = ("test_a_wrapped_key_names_its_key_and_hides_the_data_key",)
+
+    class Encryption(LocalKeyEncryption):
+        async def wrap(self, data_key, context):
+            return replace(await super().wrap(data_key, context), key_id="")
 
 
-class Ciphers(AeadContract):
-    """The local adapter, which is right; what is wrong is a subclass of it."""
+class TestShowsTheKeyInHex(Keys):
+    caught_by = ("test_a_wrapped_key_names_its_key_and_hides_the_data_key",)
 
-    Cipher = AesGcm
+    class Encryption(LocalKeyEncryption):
+        async def wrap(self, data_key, context):
+            wrapped = await super().wrap(data_key, context)
+            return replace(wrapped, blob=wrapped.blob + data_key.hex().encode())
+
+
+class TestTakesTheNamesAsTheyCome(Keys):
+    caught_by = ("test_the_order_of_the_context_does_not_count",)
+
+    class Encryption(LocalKeyEncryption):
+        def _associated(self, key_id, context):
+            return super()._associated(key_id, {"names": ",".join(context), **context})
+
+
+class TestTakesTheFirstOfTheContextForItsHead(Keys):
+    caught_by = ("test_the_order_of_the_context_does_not_count",)
+
+    class Encryption(LocalKeyEncryption):
+        def _associated(self, key_id, context):
+            return super()._associated(key_id, {"head": next(iter(context), ""), **context})
+
+
+class TestTriesEveryKey(Keys):
+    caught_by = ("test_another_key_does_not_unwrap",)
+
+    class Encryption(LocalKeyEncryption):
+        async def unwrap(self, wrapped, context):
+            for key_id in await self._known():
+                try:
+                    return await super().unwrap(replace(wrapped, key_id=key_id), context)
+                except DecryptionFailed:
+                    continue
+            raise DecryptionFailed
+
+
+class TestTakesNoNoticeOfWhatIsBehind(Keys):
+    caught_by = ("test_changed_bytes_do_not_unwrap",)
+
+    class Encryption(LocalKeyEncryption):
+        async def unwrap(self, wrapped, context):
+            return await super().unwrap(replace(wrapped, blob=wrapped.blob[:60]), context)
+
+
+class TestBindsToTheAdapter(Keys):
+    caught_by = ("test_another_adapter_unwraps_as_well",)
+
+    class Encryption(LocalKeyEncryption):
+        def _associated(self, key_id, context):
+            return super()._associated(key_id, {**context, "adapter": f"{id(self)}"})
+
+
+class TestRemembersWhatItWrapped(Keys):
+    caught_by = ("test_another_adapter_unwraps_as_well",)
+
+    class Encryption(LocalKeyEncryption):
+        async def wrap(self, data_key, context):
+            self.known = getattr(self, "known", set())
+            wrapped = await super().wrap(data_key, context)
+            self.known.add(wrapped.blob)
+            return wrapped
+
+        async def unwrap(self, wrapped, context):
+            if wrapped.blob not in getattr(self, "known", ()):
+                raise DecryptionFailed
+            return await super().unwrap(wrapped, context)
+
+
+class TestHasOnePlaceForAKey(Keys):
+    caught_by = ("test_many_keys_at_once_are_not_mixed_up",)
+
+    class Encryption(LocalKeyEncryption):
+        async def wrap(self, data_key, context):
+            self.place = data_key
+            await asyncio.sleep(0)
+            return await super().wrap(self.place, context)
+
+
+class TestHasOnePlaceForAContext(Keys):
+    caught_by = ("test_many_keys_at_once_are_not_mixed_up",)
+
+    class Encryption(LocalKeyEncryption):
+        async def unwrap(self, wrapped, context):
+            self.place = context
+            await asyncio.sleep(0)
+            return await super().unwrap(wrapped, self.place)
+
+
+class TestIsCrowded(Keys):
+    caught_by = ("test_many_keys_at_once_are_not_mixed_up",)
+
+    class Encryption(LocalKeyEncryption):
+        inside = 0
+
+        async def wrap(self, data_key, context):
+            if self.inside >= 10:
+                raise SecretStoreUnavailable("every connection is in use")
+            self.inside += 1
+            await asyncio.sleep(0)
+            self.inside -= 1
+            return await super().wrap(data_key, context)
+
+
+class TestIsStuckOnceWrappingWasCancelled(Keys):
+    caught_by = ("test_a_cancelled_call_leaves_it_usable",)
+
+    class Encryption(LocalKeyEncryption):
+        inside = 0
+
+        async def wrap(self, data_key, context):
+            self.inside += 1
+            await asyncio.sleep(0)
+            self.inside -= 1
+            return await super().wrap(data_key, context)
+
+        async def unwrap(self, wrapped, context):
+            if self.inside:
+                raise SecretStoreUnavailable("it is busy")
+            return await super().unwrap(wrapped, context)
+
+
+class TestIsStuckOnceUnwrappingWasCancelled(Keys):
+    caught_by = ("test_a_cancelled_call_leaves_it_usable",)
+
+    class Encryption(LocalKeyEncryption):
+        turn = None
+
+        async def unwrap(self, wrapped, context):
+            self.turn = self.turn or asyncio.Semaphore(1)
+            await self.turn.acquire()
+            await asyncio.sleep(0)  # a cancellation here keeps the turn for ever
+            self.turn.release()
+            return await super().unwrap(wrapped, context)
+
+
+class TestClosesWhenItIsCancelled(Keys):
+    caught_by = ("test_a_cancelled_call_leaves_it_usable",)
+
+    class Encryption(LocalKeyEncryption):
+        async def wrap(self, data_key, context):
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                await self.__aexit__(None, None, None)
+                raise
+            return await super().wrap(data_key, context)
+
+
+class TestCallsAnOutageAWrongKey(Keys):
+    caught_by = ("test_an_unreachable_provider_is_unavailable",)
 
     @pytest.fixture
-    def adapter(self):
-        return self.Cipher
+    def unreachable(self, settings):
+        return lambda: Failing(settings, DecryptionFailed)
 
 
-class TestRightCipher(Ciphers):
-    pass
+class TestCallsAnOutageARefusal(Keys):
+    caught_by = ("test_an_unreachable_provider_is_unavailable",)
+
+    @pytest.fixture
+    def unreachable(self, settings):
+        return lambda: Failing(settings, SecretDenied)
 
 
-class TestIgnoresThePlace(Ciphers):
-    caught_by = ("test_another_key_nonce_or_place_does_not_open",)
+class TestLeaksTheSocketsError(Keys):
+    caught_by = ("test_an_unreachable_provider_is_unavailable",)
 
-    class Cipher(AesGcm):
-        def seal(self, key, nonce, plaintext, associated):  # noqa: ARG002  # that is its fault
-            return super().seal(key, nonce, plaintext, b"")
-
-        def open(self, key, nonce, ciphertext, associated):  # noqa: ARG002  # that is its fault
-            return super().open(key, nonce, ciphertext, b"")
-
-
-class TestHasNoTag(Ciphers):
-    caught_by = (
-        "test_changed_bytes_do_not_open",
-        "test_the_ciphertext_carries_a_tag_and_hides_the_plaintext",
-        "test_another_key_nonce_or_place_does_not_open",
-    )
-
-    class Cipher(AesGcm):
-        def seal(self, key, nonce, plaintext, associated):
-            return super().seal(key, nonce, plaintext, associated)[:-16]
-
-        def open(self, key, nonce, ciphertext, associated):
-            # In counter mode sealing a ciphertext gives the plaintext back.
-            return super().seal(key, nonce, ciphertext, associated)[:-16]
-
-
-class TestIgnoresTheNonce(Ciphers):
-    caught_by = ("test_key_and_nonce_and_plaintext_all_count", "test_another_key_nonce_or_place_does_not_open")
-
-    class Cipher(AesGcm):
-        def seal(self, key, nonce, plaintext, associated):  # noqa: ARG002  # that is its fault
-            return super().seal(key, bytes(12), plaintext, associated)
-
-        def open(self, key, nonce, ciphertext, associated):  # noqa: ARG002  # that is its fault
-            return super().open(key, bytes(12), ciphertext, associated)
-
-
-class TestPadsShortKeys(Ciphers):
-    caught_by = ("test_keys_and_nonces_of_a_wrong_length_do_not_open",)
-
-    class Cipher(AesGcm):
-        def open(self, key, nonce, ciphertext, associated):
-            return super().open((key + bytes(32))[:32], nonce[:12], ciphertext, associated)
-
-
-class TestRaisesForWhatIsTooShort(Ciphers):
-    caught_by = ("test_changed_bytes_do_not_open",)
-
-    class Cipher(AesGcm):
-        def open(self, key, nonce, ciphertext, associated):
-            if len(ciphertext) < 16:
-                raise IndexError("there is no tag")
-            return super().open(key, nonce, ciphertext, associated)
-
-
-class TestHasOneOpenerForAllKeys(Ciphers):
-    caught_by = ("test_an_opener_opens_what_its_key_has_sealed_and_nothing_else",)
-
-    class Cipher(AesGcm):
-        made = None
-
-        def open(self, key, nonce, ciphertext, associated):
-            return AesGcm().open(key, nonce, ciphertext, associated)
-
-        def opener(self, key):
-            self.made = self.made or super().opener(key)
-            return self.made
-
-
-class TestOpensAnywhere(Ciphers):
-    caught_by = ("test_an_opener_opens_what_its_key_has_sealed_and_nothing_else",)
-
-    class Cipher(AesGcm):
-        def open(self, key, nonce, ciphertext, associated):
-            return AesGcm().open(key, nonce, ciphertext, associated)
-
-        def opener(self, key):
-            opener = super().opener(key)
-            return lambda nonce, ciphertext, _: opener(nonce, ciphertext, b"place")
+    @pytest.fixture
+    def unreachable(self, settings):
+        return lambda: Failing(settings, ConnectionRefusedError)

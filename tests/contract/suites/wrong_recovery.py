@@ -14,6 +14,8 @@ from tradesense.core.errors import SecretNotFound
 from tradesense.core.secrets import Retention, SecretStore, VersionState
 from tradesense.core.testing import SecretStoreContract
 
+THREE_FOR_EACH_RULE = True
+
 ROTATING = {Capability.ROTATION, Capability.TRANSACTIONAL, Capability.CAS, Capability.BINARY, Capability.AUTHORS}
 """What `wrong_secrets.py` is about."""
 
@@ -39,7 +41,11 @@ class TestRight(Stores):
 
 
 class TestDeletesForGood(Stores):
-    caught_by = ("test_a_deleted_secret_comes_back", "test_a_deleted_secret_has_versions_and_none_is_current")
+    caught_by = (
+        "test_a_deleted_secret_comes_back",
+        "test_a_deleted_secret_has_versions_and_none_is_current",
+        "test_a_destroyed_secret_does_not_come_back",
+    )
 
     class Store(MemorySecretStore):
         async def delete(self, path):
@@ -48,7 +54,10 @@ class TestDeletesForGood(Stores):
 
 
 class TestUndeletesUnderANewNumber(Stores):
-    caught_by = ("test_a_deleted_secret_comes_back",)
+    caught_by = (
+        "test_a_deleted_secret_comes_back",
+        "test_undeleting_what_is_there_changes_nothing",
+    )
 
     class Store(MemorySecretStore):
         async def undelete(self, path):
@@ -75,7 +84,10 @@ class TestRefusesToUndeleteWhatIsThere(Stores):
 
 
 class TestHidesTheVersionsOfADeletedSecret(Stores):
-    caught_by = ("test_a_deleted_secret_has_versions_and_none_is_current",)
+    caught_by = (
+        "test_a_deleted_secret_has_versions_and_none_is_current",
+        "test_no_earlier_version_takes_the_place_of_a_deleted_current_one",
+    )
 
     class Store(MemorySecretStore):
         async def versions(self, path):
@@ -101,7 +113,11 @@ class TestDestroysWhatIsThereOnly(Stores):
 
 
 class TestSaysNothingOfWhatNeverWas(Stores):
-    caught_by = ("test_what_never_was_can_be_neither_undeleted_nor_destroyed",)
+    caught_by = (
+        "test_what_never_was_can_be_neither_undeleted_nor_destroyed",
+        "test_a_closed_store_says_so",
+        "test_a_destroyed_secret_does_not_come_back",
+    )
 
     class Store(MemorySecretStore):
         async def undelete(self, path):
@@ -138,7 +154,10 @@ class TestReadsDeletedVersions(Stores):
 
 
 class TestDestroyedVersionsComeBack(Stores):
-    caught_by = ("test_a_destroyed_version_stays_destroyed",)
+    caught_by = (
+        "test_a_destroyed_version_stays_destroyed",
+        "test_writing_over_a_deleted_current_version_goes_on_counting",
+    )
 
     class Store(MemorySecretStore):
         async def destroy_versions(self, path, versions):
@@ -146,7 +165,10 @@ class TestDestroyedVersionsComeBack(Stores):
 
 
 class TestForgetsDestroyedVersions(Stores):
-    caught_by = ("test_a_destroyed_version_stays_destroyed",)
+    caught_by = (
+        "test_a_destroyed_version_stays_destroyed",
+        "test_writing_over_a_deleted_current_version_goes_on_counting",
+    )
 
     class Store(MemorySecretStore):
         async def versions(self, path):
@@ -225,7 +247,10 @@ class TestDescribingMakesAVersion(Stores):
 
 
 class TestDescribesWhatIsAbsent(Stores):
-    caught_by = ("test_what_is_absent_has_no_metadata",)
+    caught_by = (
+        "test_what_is_absent_has_no_metadata",
+        "test_a_closed_store_says_so",
+    )
 
     class Store(MemorySecretStore):
         async def describe(self, path, custom):
@@ -276,7 +301,10 @@ class TestForgetsTheRetention(Stores):
 
 
 class TestAgesWhatWasThereBefore(Stores):
-    caught_by = ("test_a_version_that_reached_its_age_is_as_though_deleted",)
+    caught_by = (
+        "test_a_version_that_reached_its_age_is_as_though_deleted",
+        "test_no_earlier_version_takes_the_place_of_a_deleted_current_one",
+    )
 
     class Store(MemorySecretStore):
         async def get_version(self, path, version):
