@@ -71,6 +71,8 @@ def test_metadata_and_retention_are_set_and_shown(cli, read):
     assert read("secrets", "retention", "k") == {"path": "k", "max_versions": 2, "delete_after": 60}
     read("secrets", "put", "k", "--stdin", stdin="3")
     assert [one["version"] for one in read("secrets", "versions", "k")] == [3, 4]
+    told = [row for row in read("audit", "tail") if row["action"] == "secrets.retain"]
+    assert [(row["subject"], row["actor"].partition(" ")[0]) for row in told] == [("k", "operator")] * 2
     assert cli("secrets", "retain", "k").exit_code == 2
     assert cli("secrets", "retention", "absent").exit_code == 1
 

@@ -118,6 +118,7 @@ def change(api: Api, number: int) -> httpx2.Response:
         lambda: api.client.put(f"/api/v1/secrets/new-{number}", json={"value": "x"}),
         lambda: api.client.put("/api/v1/secrets/kept", json={"value": f"{number}"}),
         lambda: api.client.delete("/api/v1/secrets/kept"),
+        lambda: api.client.post("/api/v1/secrets/kept/retention", json={"max_versions": number + 2}),
         lambda: api.client.put(
             f"/api/v1/flags/f-{number}",
             json={"key": f"f-{number}", "variants": {"on": True, "off": False}, "default_variant": "on"},

@@ -16,7 +16,7 @@ from tradesense.core.secrets.patches import field_of
 from tradesense.core.secrets.ports import Rotator
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.secrets.reads import CachedReads
-from tradesense.core.secrets.rotation import Rotation, RotationPolicy
+from tradesense.core.secrets.rotation import Rotation, RotationHealth, RotationPolicy
 from tradesense.core.secrets.watch import Watch
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import AlertNotifier
@@ -56,7 +56,7 @@ def rotation(
         RotationPolicy(path=wanted.path, every=wanted.every, rotator=wanted.rotator, options=wanted.options)
         for wanted in settings.secrets.rotation.values()
     ]
-    return Rotation(
+    made = Rotation(
         provider=provider,
         policies=policies,
         rotators={
@@ -69,6 +69,9 @@ def rotation(
         alerts=alerts,
         changed=changed,
     )
+    if policies:
+        adapters.context.watch(RotationHealth(made, adapters.clock))
+    return made
 
 
 def reads(adapters: Adapters, settings: Settings, provider: Provider) -> CachedReads | None:

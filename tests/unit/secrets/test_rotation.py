@@ -17,8 +17,10 @@ from tradesense.core.audit.models import WORKER
 from tradesense.core.errors import InvalidInput, RotationFailed, SecretNotFound
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.secrets.provider import Provider
-from tradesense.core.secrets.rotation import Rotation, RotationPolicy
+from tradesense.core.secrets.rotation import LOOK_SECONDS, Rotation, RotationHealth, RotationPolicy
 from tradesense.core.sensitive import Secret
+from tradesense.core.telemetry.instruments import ROTATIONS_OVERDUE
+from tradesense.core.telemetry.models import Status
 from tradesense.core.testing import ManualClock
 
 CAN = next(one.capabilities for one in tradesense_adapters() if one.port is SecretStore)
@@ -137,10 +139,13 @@ async def test_a_crash_before_promotion_is_ended_though_nothing_is_due(made):
 async def test_what_fails_is_tried_again_counted_and_told_once_when_it_is_overdue(made):
     await made.store.put(PATH, Secret("first"))
     assert await made.rotation.run() == 0, "nothing is due yet"
+    health = RotationHealth(made.rotation, made.clock)
+    assert (await health.check()).status is Status.UP
     made.service.fail = True
     made.clock.advance(DAY)
     assert await made.rotation.run() == 0
     assert not made.alerts.notified
+    assert (await health.check()).status is Status.UP, "it is due, and not late"
     made.clock.advance(DAY)
     for _ in range(3):
         assert await made.rotation.run() == 0
@@ -149,8 +154,15 @@ async def test_what_fails_is_tried_again_counted_and_told_once_when_it_is_overdu
     ]
     assert (await made.store.get(PATH)).value == Secret("first")
     assert [state.overdue for state in await made.rotation.states()] == [True]
+    assert made.telemetry.series(ROTATIONS_OVERDUE).value == 1
+    found = await health.check()
+    assert (found.status, PATH in found.detail, health.essential) == (Status.DEGRADED, True, False)
     made.service.fail = False
     assert await made.rotation.run() == 1
+    assert made.telemetry.series(ROTATIONS_OVERDUE).value == 0
+    assert await health.check() is found, "a look counts for a while"
+    made.clock.advance(LOOK_SECONDS)
+    assert (await health.check()).status is Status.UP
     assert [state.overdue for state in await made.rotation.states()] == [False]
 
 
@@ -181,3 +193,9 @@ async def test_passwords_are_random_and_as_long_as_asked_for(made):
     for wrong in ("15", "x", "-1", "9999", ""):
         with pytest.raises(InvalidInput):
             await rotator.create(current, {"bytes": wrong})
+
+
+async def test_a_provider_that_is_away_leaves_the_rotations_unknown(made):
+    await made.store.__aexit__(None, None, None)
+    found = await RotationHealth(made.rotation, made.clock).check()
+    assert (found.status, found.detail) == (Status.DEGRADED, "nobody knows: AdapterClosed")

@@ -20,9 +20,11 @@ from tradesense.core.secrets.models import StoredSecret, check_value
 from tradesense.core.secrets.ports import Rotator
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.telemetry.instruments import ROTATIONS, ROTATIONS_OVERDUE
-from tradesense.core.telemetry.models import Alert
+from tradesense.core.telemetry.models import Alert, Health, Status
 from tradesense.core.telemetry.ports import AlertNotifier, Telemetry
 
+LOOK_SECONDS = 30.0
+"""How long one look at the rotations answers every question of how they are."""
 GRACE = 0.1
 """The part of the interval after which a rotation that is due is overdue."""
 
@@ -187,3 +189,33 @@ class Rotation:
                 continue  # the next run tells it again
             self._told.add(path)
         self._told &= overdue
+
+
+class RotationHealth:
+    """Says in any process what should have been rotated. That alone stops nobody from working."""
+
+    name = "secrets.rotation"
+    essential = False
+
+    def __init__(self, rotation: Rotation, clock: Clock) -> None:
+        self._rotation = rotation
+        self._clock = clock
+        self._found = Health(name=self.name, status=Status.UP)
+        self._until = 0.0
+
+    async def check(self) -> Health:
+        """Look at every policy, at most each :data:`LOOK_SECONDS`; see :meth:`HealthCheck.check`."""
+        if self._clock.monotonic() >= self._until:
+            self._found = await self._look()
+            self._until = self._clock.monotonic() + LOOK_SECONDS
+        return self._found
+
+    async def _look(self) -> Health:
+        try:
+            late = [state.path for state in await self._rotation.states() if state.overdue]
+        except TradeSenseError as error:
+            return Health(name=self.name, status=Status.DEGRADED, detail=f"nobody knows: {type(error).__name__}")
+        if late:
+            detail = f"{len(late)} should have been rotated: {', '.join(sorted(late)[:10])}"
+            return Health(name=self.name, status=Status.DEGRADED, detail=detail)
+        return Health(name=self.name, status=Status.UP)
