@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import argon2
@@ -92,7 +93,7 @@ def test_F19_a_flood_of_logins_is_refused_with_a_time_and_the_rest_is_answered(s
     refused = [answer for answer in answers if answer.status_code != 401]
     assert refused, "the pool takes everything, however long it lasts"
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-    assert {one.status for one in seen} == {200}, "who only reads is answered"
+    assert Counter((one.name, one.status) for one in seen if one.status != 200) == {}, "who only reads is answered"
     assert {one.name for one in seen} == set(CALLS)
     assert largest - memory <= WORKERS * PER_HASH + 50 * MIB
     if not soaking:

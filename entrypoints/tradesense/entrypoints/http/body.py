@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from urllib.parse import parse_qsl
 
@@ -11,6 +10,7 @@ from litestar.types import HTTPReceiveMessage, Receive
 
 from tradesense.entrypoints.http import problems
 from tradesense.entrypoints.http.exchange import Exchange
+from tradesense.entrypoints.http.overdue import Overdue
 from tradesense.entrypoints.http.problems import Refused
 
 READ_SECONDS = 10.0
@@ -34,6 +34,7 @@ class JsonBody:
         self._depth = depth
         self._forms = forms
         self._too_large = f"a body has at most {most} bytes"
+        self._overdue = Overdue(READ_SECONDS)
 
     async def received(self, exchange: Exchange, receive: Receive, *, expected: bool) -> Receive:
         """A ``receive`` that gives the whole body at once.
@@ -60,25 +61,27 @@ class JsonBody:
         return _replay(body, receive)
 
     async def _read(self, receive: Receive) -> bytes:
-        parts: list[bytes] = []
-        size = 0
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise Refused(problems.MALFORMED_REQUEST, "the body broke off")
-                    part = message["body"]
-                    size += len(part)
-                    if size > self._most:
-                        raise Refused(problems.BODY_TOO_LARGE, self._too_large, headers={"Connection": "close"})
-                    parts.append(part)
-                    if not message["more_body"]:
-                        return b"".join(parts)
+            return await self._overdue.within(self._whole(receive))
         except TimeoutError as error:
             raise Refused(
                 problems.BODY_TIMEOUT, f"a body arrives within {READ_SECONDS:g} s", headers={"Connection": "close"}
             ) from error
+
+    async def _whole(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Refused(problems.MALFORMED_REQUEST, "the body broke off")
+            part = message["body"]
+            size += len(part)
+            if size > self._most:
+                raise Refused(problems.BODY_TOO_LARGE, self._too_large, headers={"Connection": "close"})
+            parts.append(part)
+            if not message["more_body"]:
+                return part if len(parts) == 1 else b"".join(parts)
 
 
 def _as_json(body: bytes) -> bytes:
