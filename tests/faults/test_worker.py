@@ -71,10 +71,13 @@ async def nothing_left(services, *, seconds):
     await eventually(empty, seconds=seconds)
 
 
-def mid_job(book, before, *, ends=0):
-    """So many jobs have ended since, and not all that began have."""
-    wait_until(
-        lambda: book.effects() >= before + ends and book.attempts() > book.effects(), "a job in hand", seconds=60
+def mid_job(book, before, *, ends=0, worker=None):
+    """So many jobs have ended since, and not all that began have; ``False`` where the worker ended by itself."""
+    return wait_until(
+        lambda: book.effects() >= before + ends and book.attempts() > book.effects(),
+        "a job in hand",
+        seconds=60,
+        unless=lambda: worker is not None and worker.process.poll() is not None,
     )
 
 
@@ -84,9 +87,11 @@ async def killed(env, folder, *, jobs, kills):
         with workers(folder, env) as (book, start):
             for kill in range(kills):
                 before = book.effects()
-                worker = start()
                 # Now sooner, now later: jobs that took five workers with them would be dead, as poison is.
-                mid_job(book, before, ends=4 + kill * 7 % 23)
+                ends, worker = 4 + kill * 7 % 23, start()
+                while not mid_job(book, before, ends=ends, worker=worker):
+                    assert "did not build" in worker.log.read_text(), worker.log.read_text()
+                    worker = start()  # too busy a machine: it is told so, and whoever supervises begins it again
                 worker.kill()
             assert book.effects() < jobs, "the kills came while there was work"
             last = start()
