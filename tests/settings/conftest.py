@@ -38,6 +38,7 @@ PRODUCTION = {
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Secret = Secret("")
     pool_size: int = 5
+    max_overflow: int = 5
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import tomllib
+from importlib import resources
+
+import msgspec
 import pytest
+
+from tradesense.adapters.sql.settings import SqlSettings
 
 
 def test_redis_url_brings_all_that_processes_share(loads):
@@ -92,3 +98,16 @@ def test_a_mistyped_variable_is_told_with_the_nearest_name(wrong, name: str, nea
 
 def test_a_variable_that_cannot_name_a_setting_is_told(wrong):
     assert "TRADESENSE___X" in wrong({"TRADESENSE___X": "1"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "kept"), [("development", 10), ("testing", 10), ("staging", 15), ("production", 15)]
+)
+def test_each_environment_keeps_its_own_number_of_connections_and_none_has_more(environment, kept):
+    """Of the shipped files alone, as production needs a deployment's keys to load."""
+    files = [resources.files("tradesense.settings") / f"{name}.toml" for name in ("default", environment)]
+    database: dict[str, object] = {}
+    for file in files:
+        database |= tomllib.loads(file.read_text()).get("database", {})
+    settings = msgspec.convert({name: value for name, value in database.items() if name != "url"}, SqlSettings)
+    assert (settings.pool_size, settings.pool_size + settings.max_overflow) == (kept, 15)
