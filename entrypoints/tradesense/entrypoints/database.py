@@ -6,9 +6,12 @@ import importlib
 from typing import Any
 
 from tradesense.core.sensitive import Secret
+from tradesense.plugins.manager import load
+from tradesense.settings.references import places
 from tradesense.settings.schema import Settings
 
-MIGRATIONS = "tradesense.adapters.sql.migrations"
+MIGRATIONS, PARTS = "tradesense.adapters.sql.migrations", "tradesense.entrypoints.parts"
+URL = "database.url"
 STORED = ("identity", "secrets", "flags", "config", "audit")
 
 
@@ -22,8 +25,9 @@ async def upgrade_database(settings: Settings) -> list[str]:
 
     :raises ConfigurationError: the URL cannot be used, or the schema is a newer release's.
     :raises DatabaseUnavailable: the database did not answer.
+    :raises SecretStoreUnavailable: a secret says the URL, and its provider did not answer.
     """
-    applied: list[str] = await importlib.import_module(MIGRATIONS).upgrade(**_place(settings))
+    applied: list[str] = await importlib.import_module(MIGRATIONS).upgrade(**await _place(settings))
     return applied
 
 
@@ -34,11 +38,14 @@ async def current_database(settings: Settings) -> tuple[str | None, str]:
     :raises DatabaseUnavailable: the database did not answer.
     """
     migrations = importlib.import_module(MIGRATIONS)
-    return await migrations.current(**_place(settings)), migrations.head()
+    return await migrations.current(**await _place(settings)), migrations.head()
 
 
-def _place(settings: Settings) -> dict[str, Any]:
-    """Where the database is, and how long to wait for another writer if a setting says so."""
+async def _place(settings: Settings) -> dict[str, Any]:
+    """Where the database is, also where a secret says it, and how long to wait for another writer if a setting does."""
+    if URL in places(settings):
+        plugins = load(allow=settings.plugins.allow, optional=settings.plugins.optional)
+        settings = await importlib.import_module(PARTS).resolved(settings, plugins)
     section = settings.adapters.get("database", {})
     value = section.get("url", "")
     url = value if isinstance(value, Secret) else Secret(str(value))
