@@ -154,6 +154,19 @@ def test_R48_who_is_no_administrator_learns_nothing_of_other_accounts(person, ad
         assert person.send_proved("DELETE", path).status_code == 403
 
 
+def test_why_somebody_may_or_may_not_is_told_to_them_and_to_administrators(person, admin):
+    question, mine, theirs = {"permission": "users:write"}, f"{AUTH}/explain", "/api/v1/users/{}/explain"
+    user_id = person.get(ME).json()["id"]
+    refused = person.send_proved("POST", mine, json=question).json()
+    assert (refused["allowed"], refused["why"], refused["permission"]) == (False, "not-granted", "users:write")
+    granted = admin.post(mine, json=question).json()
+    assert (granted["allowed"], granted["why"], granted["role"]) == (True, "granted", "admin")
+    assert admin.post(theirs.format(user_id), json=question).json() == refused
+    assert person.send_proved("POST", theirs.format(user_id), json=question).status_code == 403
+    assert admin.post(theirs.format("nobody"), json=question).status_code == 404
+    assert admin.post(mine, json={"permission": "no permission"}).status_code == 400
+
+
 def test_the_last_administrator_stays(admin):
     me = admin.get(f"{AUTH}/session").json()["user"]["id"]
     others = [
