@@ -21,12 +21,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TextIO
 
-from servers import ServerFailed, keep, once, reachable_folder, run_folder, wait_until
+from servers import FOLDER_VARIABLE, ServerFailed, keep, once, reachable_folder, run_folder, wait_until
 
 COMMAND_SECONDS = 60.0
 READY_SECONDS = 60.0
@@ -113,6 +113,37 @@ class Forked:
         return line
 
 
+class Spawned(subprocess.Popen[str]):
+    """The same as a process of its own, where no tests run: a benchmark measures what a user starts.
+
+    :param argv: another command than `tradesense`.
+    """
+
+    def __init__(
+        self,
+        *words: str,
+        folder: Path,
+        env: Mapping[str, str],
+        streams: tuple[int, int, int],
+        argv: Sequence[str] = (),
+    ) -> None:
+        given, out, err = streams
+        super().__init__(
+            [*(argv or (command(),)), *words],
+            cwd=folder,
+            env=environment(folder, env),
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """End it if it has not ended."""
+        self.kill()
+        self.wait()
+
+
 def _prefork() -> str:
     """The socket of the process that forks commands, the same for all workers of a run."""
     address = run_folder() / "prefork"
@@ -162,7 +193,7 @@ class Runner:
 class ServerHandle:
     """A running `tradesense serve`."""
 
-    def __init__(self, process: Forked, folder: Path, streams: Iterable[TextIO]) -> None:
+    def __init__(self, process: Forked | Spawned, folder: Path, streams: Iterable[TextIO]) -> None:
         self.process = process
         self.folder = folder
         self.url = ""
@@ -174,13 +205,19 @@ class ServerHandle:
             reader.start()
 
     @classmethod
-    def begin(cls, *words: str, folder: Path, env: Mapping[str, str]) -> Self:
-        """Start a command that runs until it is stopped."""
+    def begin(cls, *words: str, folder: Path, env: Mapping[str, str], argv: Sequence[str] = ()) -> Self:
+        """Start a command that runs until it is stopped.
+
+        :param argv: another command than `tradesense`, where no tests run.
+        """
         (out, out_given), (err, err_given) = os.pipe(), os.pipe()
         try:
             with Path(os.devnull).open() as nothing:
                 streams = (nothing.fileno(), out_given, err_given)
-                process = Forked(*words, folder=folder, env=env, streams=streams)
+                if FOLDER_VARIABLE in os.environ and not argv:
+                    process: Forked | Spawned = Forked(*words, folder=folder, env=env, streams=streams)
+                else:
+                    process = Spawned(*words, folder=folder, env=env, streams=streams, argv=argv)
         finally:
             os.close(out_given)
             os.close(err_given)

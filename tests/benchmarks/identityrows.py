@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx2
 import identityload
 from measuring import Row, Served, micros_per_request, session_headers
 
-from platform_process import ServerHandle, environment, serving
+from platform_process import ServerHandle, serving
 from servers import reachable_folder
 
 HERE = Path(__file__).parent
@@ -24,17 +23,8 @@ LAUNCHES = 2
 def with_a_bare_route(env: dict[str, str]) -> Iterator[ServerHandle]:
     """The platform, with one more route that answers as the session's does and asks nobody."""
     with reachable_folder() as folder:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "sessionserver.py"), "serve", "--port", "0"],
-            cwd=folder,
-            env=environment(folder, env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        handle = ServerHandle(process, folder)
+        argv = [sys.executable, str(HERE / "sessionserver.py")]
+        handle = ServerHandle.begin("serve", "--port", "0", folder=folder, env=env, argv=argv)
         try:
             handle.wait_for_line(lambda line: line.strip().startswith("url:"))
             yield handle

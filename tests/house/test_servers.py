@@ -13,7 +13,8 @@ import pytest
 import redis.asyncio
 
 from faultproxy import FaultProxy
-from servers import OpenBao, OwnServer, Postgres, Valkey, wait_until
+from platform_process import ServerHandle
+from servers import FOLDER_VARIABLE, OpenBao, OwnServer, Postgres, Valkey, wait_until
 
 
 async def test_each_test_has_a_database_of_its_own(postgres: Postgres, postgres_url: str) -> None:
@@ -90,3 +91,13 @@ def test_no_server_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     assert ended.returncode == -9, ended.stdout.decode()
     port = int((tmp_path / "port").read_text())
     wait_until(lambda: not Valkey(port=port).ready(), "the end of the server", seconds=15)
+
+
+def test_without_a_run_of_tests_a_command_is_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    handle = ServerHandle.begin("--version", folder=tmp_path, env={})
+    assert handle.wait_for_line(lambda line: "tradesense" in line)
+    assert handle.process.wait(60) == 0
+    assert handle.stop() == 0
