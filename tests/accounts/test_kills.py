@@ -101,8 +101,8 @@ def one_life(url, ledger, mails, stop):
         ledger.passwords[email] = {new}
         ledger.sessions[email] = changed.json()["access_token"]
         del client.headers["Authorization"]
+        ledger.sent_for[email] += 1  # it may be done, and not be answered any more
         client.post(f"{AUTH}/password/forgot", json={"email": email})
-        ledger.sent_for[email] += 1
         reset_by_mail(client, ledger, mails, email, stop)
 
 
