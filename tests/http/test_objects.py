@@ -18,6 +18,7 @@ ABSENT = {
     "topic": "no-such-topic",
     "group": "no-such-group",
     "message_id": "msg_no-such",
+    "request_id": "00000000-0000-7000-8000-000000000000",
 }
 """What no one has, for every parameter that the paths of the document have."""
 OWNED = {"/api/v1/auth/sessions/{session_id}", "/api/v1/api-keys/{key_id}"}
@@ -88,6 +89,7 @@ def test_R48_what_is_anothers_and_what_is_not_there_answer_the_same(document, pe
         ).status_code
         == 200
     )
+    foreign["request_id"] = admin.post(f"/api/v1/flags/{word}/changes", json={"remove": True}).json()["id"]
     seen = 0
     for path, method, operation in operations(document):
         names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"]
