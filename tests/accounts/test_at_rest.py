@@ -38,10 +38,11 @@ def test_R11_what_opens_a_session_is_256_random_bits_and_kept_as_a_digest_alone(
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", session)
     secret = {
         "session": session,
-        "refresh": pair["refresh_token"].rpartition("_")[2],
-        "API key": key.rpartition("_")[2],
+        "refresh": pair["refresh_token"],
+        "API key": key.removeprefix("tsk_"),
     }
     user = person.get(f"{AUTH}/session").json()["user"]["id"]
+    assert all(len(token) >= 43 for token in secret.values())
     places = kept(place)
     assert user.encode() in places["database"], "what is looked through holds the account"
     found = {(what, where) for what, token in secret.items() for where in places if stands_in(token, places[where])}
