@@ -185,7 +185,7 @@ def test_R61_a_refusal_is_on_the_trail(person, admin):
     rows = admin.get("/api/v1/audit", params={"actor": user, "action": "identity.denied"}).json()["items"]
     assert rows[-1]["outcome"] == "denied"
     assert rows[-1]["subject"].startswith("GET /api/v1/secrets/")
-    assert rows[-1]["detail"] == {"needs": "secrets:read", "reason": "permission-denied"}
+    assert rows[-1]["detail"] == {"needs": "secrets:read:team/db", "reason": "permission-denied"}
     assert rows[-1]["actor"]["address"] == "127.0.0.1"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from litestar.types import ASGIApp, Message, Receive, Send
 
@@ -115,6 +116,11 @@ def check_head(exchange: Exchange, query: bytes) -> None:
             raise Refused(problems.QUERY_TOO_LONG, f"a query has at most {MAX_QUERY} bytes")
         if query.count(b"&") >= MAX_PARAMETERS:
             raise Refused(problems.MALFORMED_REQUEST, f"a query has at most {MAX_PARAMETERS} parameters")
+        if b"&" in query:
+            # who guards a route and who answers it might each take another of the two (ASVS 15.3.7)
+            sent = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+            if len(set(sent)) < len(sent):
+                raise Refused(problems.MALFORMED_REQUEST, "a query parameter was sent more than once")
 
 
 def _is_preflight(exchange: Exchange) -> bool:

@@ -15,6 +15,7 @@ from tradesense.core.audit.models import Outcome
 from tradesense.core.audit.service import Event
 from tradesense.core.errors import (
     ConfigurationError,
+    CsrfRefused,
     Denied,
     MfaRequired,
     PermissionDenied,
@@ -185,7 +186,7 @@ async def admit(
     try:
         _check(request, exchange, declared, principal)
     except Denied as error:
-        await _note(exchange, handler, declared, error)
+        await _note(exchange, handler, _needed(request, declared, error), error)
         raise
 
 
@@ -276,8 +277,15 @@ async def deny(exchange: Exchange, subject: str, error: Denied, *, needs: str = 
     raise error
 
 
-async def _note(exchange: Exchange, handler: HTTPRouteHandler, declared: Guard, error: Denied) -> None:
+def _needed(request: Request[Any, Any, Any] | None, declared: Guard, error: Denied) -> str:
+    """The permission as it was asked for, with the one thing that it is about."""
+    if request is None or isinstance(error, CsrfRefused):  # which is found out before
+        return declared.need
+    return declared.need if declared.need == AUTHENTICATED else str(declared.permission(request))
+
+
+async def _note(exchange: Exchange, handler: HTTPRouteHandler, needed: str, error: Denied) -> None:
     template = min(handler.paths)
-    detail = {"needs": declared.need, "reason": error.code}
+    detail = {"needs": needed, "reason": error.code}
     event = Event("identity.denied", f"{exchange.method} {template}", exchange.actor, exchange.correlation_id, detail)
     await exchange.services.trail.note(event, Outcome.DENIED)

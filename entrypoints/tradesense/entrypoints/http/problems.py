@@ -154,7 +154,7 @@ MAX_TEXT = 200
 
 def fault(error: BaseException | str, *, place: str = "$") -> dict[str, str]:
     """Where and what msgspec found wrong. Its message may quote the value; ours never does (ASVS 16.2.5)."""
-    what, path = str(error), "$"
+    what, path = "is no UTF-8" if isinstance(error, UnicodeError) else str(error), "$"
     if what.endswith("`") and _AT in what:
         what, _, path = what[:-1].rpartition(_AT)
     before, value, after = what.partition("value '")
