@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,7 +15,7 @@ from tradesense.adapters.memory.telemetry import MemoryAlertNotifier, MemoryTele
 from tradesense.adapters.system.ambient import SystemRandom
 from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.models import WORKER
-from tradesense.core.errors import InvalidInput, RotationFailed, SecretNotFound
+from tradesense.core.errors import DecryptionFailed, InvalidInput, RotationFailed, SecretNotFound
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.secrets.rotation import LOOK_SECONDS, Rotation, RotationHealth, RotationPolicy
@@ -83,13 +84,14 @@ class World:
     async def tell(self, path):
         self.changed.append(path)
 
-    def __init__(self, store, clock, rotator, **options):
+    def __init__(self, store, clock, rotator=None, *, rotators=None):
         self.store, self.clock, self.trail = store, clock, Trail()
         self.telemetry, self.alerts, self.changed = MemoryTelemetry(clock=clock), MemoryAlertNotifier(), []
+        rotators = rotators or {PATH: rotator}
         self.rotation = Rotation(
             provider=Provider("memory", store, CAN, joined=False),
-            policies=[RotationPolicy(path=PATH, every=DAY, rotator="r", options=options)],
-            rotators={"r": rotator},
+            policies=[RotationPolicy(path=path, every=DAY, rotator=path) for path in rotators],
+            rotators=rotators,
             trail=self.trail,
             clock=clock,
             telemetry=self.telemetry,
@@ -103,7 +105,7 @@ async def made():
     clock = ManualClock()
     async with MemorySecretStore(MemoryState(), clock=clock) as store, MemoryAlertNotifier() as alerts:
         world = World(store, clock, Service("first"))
-        world.service = world.rotation._rotators["r"]
+        world.service = world.rotation._rotators[PATH]
         world.alerts = world.rotation._alerts = alerts
         yield world
 
@@ -179,7 +181,7 @@ async def test_the_trail_says_which_rotator_and_no_value(made):
     version = await made.rotation.rotate(PATH, actor=WORKER)
     (event,) = made.trail.events
     written = made.trail.fingerprint((await made.store.get(PATH)).value)
-    assert event.detail == {"rotator": "r", "step": "finish", "version": f"{version}", "value_hmac": written}
+    assert event.detail == {"rotator": PATH, "step": "finish", "version": f"{version}", "value_hmac": written}
 
 
 async def test_passwords_are_random_and_as_long_as_asked_for(made):
@@ -198,4 +200,101 @@ async def test_passwords_are_random_and_as_long_as_asked_for(made):
 async def test_a_provider_that_is_away_leaves_the_rotations_unknown(made):
     await made.store.__aexit__(None, None, None)
     found = await RotationHealth(made.rotation, made.clock).check()
-    assert (found.status, found.detail) == (Status.DEGRADED, "nobody knows: AdapterClosed")
+    assert (found.status, found.detail) == (Status.DEGRADED, f"nobody knows of 1: {PATH} (AdapterClosed)")
+
+
+class Bug(Service):
+    """A plugin's rotator that breaks at one step, with the credential in its error."""
+
+    def __init__(self, step):
+        super().__init__("first")
+        self.broken = step
+
+    def _step(self, name):
+        if name == f"after {self.broken}":
+            raise ValueError("the password is hunter2")
+
+
+@pytest.mark.parametrize("step", ["create", "set", "test"])
+async def test_a_rotator_that_breaks_fails_alone_and_its_words_are_not_told(made, step):
+    made = World(made.store, made.clock, rotators={"a/broken": Bug(step), PATH: Service("first")})
+    for path in ("a/broken", PATH):
+        await made.store.put(path, Secret("first"))
+    made.clock.advance(2 * DAY)
+    async with made.alerts:
+        assert await made.rotation.run() == 1
+        assert made.changed == [PATH]
+        assert [alert.labels["path"] for alert in made.alerts.notified] == ["a/broken"]
+    with pytest.raises(RotationFailed) as failed:
+        await made.rotation.rotate("a/broken", actor=WORKER)
+    for word in ("a/broken", step, "ValueError"):
+        assert word in failed.value.line()
+    assert "hunter2" not in failed.value.line() + "".join(traceback.format_exception(failed.value))
+    assert (await made.store.get("a/broken")).value == Secret("first")
+
+
+class Unreadable:
+    """A store in which one secret's envelope does not open."""
+
+    def __init__(self, store, path):
+        self._store, self._path = store, path
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def get(self, path):
+        if path == self._path:
+            raise DecryptionFailed(path)
+        return await self._store.get(path)
+
+
+async def test_what_cannot_be_read_or_is_not_there_is_told_and_hides_no_other(made):
+    away = Service("first")
+    away.fail = True
+    store = Unreadable(made.store, "a/broken")
+    made = World(store, made.clock, rotators={"a/broken": Service("x"), "b/absent": Service("x"), PATH: away})
+    for path in ("a/broken", PATH):
+        await made.store.put(path, Secret("first"))
+    made.clock.advance(2 * DAY)
+    async with made.alerts:
+        for _ in range(2):
+            assert await made.rotation.run() == 0
+        told = {alert.labels["path"]: alert.summary for alert in made.alerts.notified}
+        assert len(made.alerts.notified) == len(told) == 3
+    assert "DecryptionFailed" in told["a/broken"]
+    assert "not there" in told["b/absent"]
+    assert "should have been rotated" in told[PATH]
+    assert made.telemetry.series(ROTATIONS_OVERDUE).value == 3
+    found = await RotationHealth(made.rotation, made.clock).check()
+    assert found.status is Status.DEGRADED
+    assert found.detail == (
+        f"2 should have been rotated: b/absent, {PATH}; nobody knows of 1: a/broken (DecryptionFailed)"
+    )
+    assert [(state.path, state.unknown) for state in await made.rotation.states()] == [
+        ("a/broken", "DecryptionFailed"),
+        ("b/absent", ""),
+        (PATH, ""),
+    ]
+
+
+class Shaking:
+    """A store whose one method breaks as no store may."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def stage(self, path, value, *, by=""):  # noqa: ARG002  # as the port says
+        raise ZeroDivisionError
+
+
+async def test_what_is_overdue_is_told_though_the_run_breaks(made):
+    made = World(Shaking(made.store), made.clock, Service("first"))
+    await made.store.put(PATH, Secret("first"))
+    made.clock.advance(2 * DAY)
+    async with made.alerts:
+        with pytest.raises(ZeroDivisionError):
+            await made.rotation.run()
+        assert [alert.labels["path"] for alert in made.alerts.notified] == [PATH]

@@ -6,7 +6,8 @@ next. The current version goes on being a working credential until the pending o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import msgspec
@@ -15,7 +16,7 @@ from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import VALUE_HMAC, WORKER, Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import InvalidInput, SecretNotFound, TradeSenseError
+from tradesense.core.errors import InvalidInput, RotationFailed, SecretNotFound, TradeSenseError
 from tradesense.core.secrets.models import StoredSecret, check_value
 from tradesense.core.secrets.ports import Rotator
 from tradesense.core.secrets.provider import Provider
@@ -25,6 +26,8 @@ from tradesense.core.telemetry.ports import AlertNotifier, Telemetry
 
 LOOK_SECONDS = 30.0
 """How long one look at the rotations answers every question of how they are."""
+NAMED = 10
+"""How many secrets of a kind a look names."""
 GRACE = 0.1
 """The part of the interval after which a rotation that is due is overdue."""
 
@@ -47,6 +50,9 @@ class RotationState(msgspec.Struct, frozen=True, kw_only=True):
     """``None`` where the secret is not there, or nobody knows its age."""
     pending: bool = False
     overdue: bool = False
+    """It should have been rotated; or nobody can say that it need not be, since it is not there or cannot be read."""
+    unknown: str = ""
+    """The class of the error that hid how it stands."""
 
 
 class Rotation:
@@ -91,15 +97,18 @@ class Rotation:
         What fails is tried again by the next run.
         """
         rotated = 0
-        for policy in self._policies.values():
-            try:
+        try:
+            for policy in self._policies.values():
                 state = await self._state(policy)
-                if state.pending or (state.due_at is not None and state.due_at <= self._clock.now()):
+                if not state.pending and (state.due_at is None or state.due_at > self._clock.now()):
+                    continue
+                try:
                     await self.rotate(policy.path, actor=WORKER)
                     rotated += 1
-            except TradeSenseError:
-                continue  # it is counted and on the trail; the others need not wait for it
-        await self._tell()
+                except TradeSenseError:
+                    continue  # it is counted and on the trail; the others need not wait for it
+        finally:
+            await self._tell()
         return rotated
 
     async def rotate(self, path: str, *, actor: Actor, correlation_id: str = "") -> int:
@@ -107,6 +116,7 @@ class Rotation:
 
         :raises InvalidInput: it has no policy, or the provider cannot stage versions.
         :raises SecretNotFound: there is no such secret to rotate from.
+        :raises RotationFailed: the rotator could not do a step, or broke in it; the current value goes on being good.
         """
         policy = self._policies.get(path)
         if policy is None:
@@ -127,10 +137,7 @@ class Rotation:
         return version
 
     async def states(self) -> tuple[RotationState, ...]:
-        """Where every rotated secret stands.
-
-        :raises SecretStoreUnavailable: the provider did not answer.
-        """
+        """Where every rotated secret stands. One that cannot be read is ``unknown``, and hides none of the others."""
         return tuple([await self._state(policy) for policy in self._policies.values()])
 
     async def _steps(self, policy: RotationPolicy, event: Event) -> int:
@@ -139,7 +146,8 @@ class Rotation:
         pending = await store.pending(policy.path)
         if pending is None:
             event.detail["step"] = "create"
-            value = check_value(await rotator.create(current, policy.options))
+            with _asked(policy, "create"):
+                value = check_value(await rotator.create(current, policy.options))
             version = await store.stage(policy.path, value, **self._provider.author(event.actor))
             pending = StoredSecret(path=policy.path, value=value, version=version)
         event.detail |= {
@@ -147,40 +155,43 @@ class Rotation:
             "version": f"{pending.version}",
             VALUE_HMAC: self._trail.fingerprint(pending.value),
         }
-        await rotator.set(current, pending, policy.options)
+        with _asked(policy, "set"):
+            await rotator.set(current, pending, policy.options)
         event.detail["step"] = "test"
-        await rotator.test(pending, policy.options)
+        with _asked(policy, "test"):
+            await rotator.test(pending, policy.options)
         event.detail["step"] = "finish"
         await store.promote(policy.path, pending.version)
         return pending.version
 
     async def _state(self, policy: RotationPolicy) -> RotationState:
-        store = self._provider.rotating()
         try:
-            found = await store.get(policy.path)
+            return await self._found(policy)
         except SecretNotFound:
-            return RotationState(path=policy.path, due_at=None)
+            return RotationState(path=policy.path, due_at=None, overdue=True)
+        except TradeSenseError as error:
+            return RotationState(path=policy.path, due_at=None, overdue=True, unknown=type(error).__name__)
+
+    async def _found(self, policy: RotationPolicy) -> RotationState:
+        store = self._provider.rotating()
+        found = await store.get(policy.path)
         due = found.created_at + timedelta(seconds=policy.every) if found.created_at else None
-        late = due + timedelta(seconds=policy.every * GRACE) if due else None
         return RotationState(
             path=policy.path,
             due_at=due,
             pending=await store.pending(policy.path) is not None,
-            overdue=late is not None and late <= self._clock.now(),
+            overdue=due is None or due + timedelta(seconds=policy.every * GRACE) <= self._clock.now(),
         )
 
     async def _tell(self) -> None:
         """Measure what is overdue, and alert a person once for each."""
-        try:
-            overdue = {state.path for state in await self.states() if state.overdue}
-        except TradeSenseError:
-            return  # the provider is away, which its own health check says
+        overdue = {state.path: state for state in await self.states() if state.overdue}
         self._overdue(len(overdue))
-        for path in sorted(overdue - self._told):
+        for path in sorted(overdue.keys() - self._told):
             alert = Alert(
                 name="secrets.rotation.overdue",
                 severity="warning",
-                summary=f"the secret {path} should have been rotated",
+                summary=_summary(overdue[path]),
                 labels={"path": path},
             )
             try:
@@ -188,7 +199,31 @@ class Rotation:
             except TradeSenseError:
                 continue  # the next run tells it again
             self._told.add(path)
-        self._told &= overdue
+        self._told &= overdue.keys()
+
+
+@contextmanager
+def _asked(policy: RotationPolicy, step: str) -> Generator[None]:
+    """A step of a rotator, which may be a plugin's: whatever it raises is told as the failure of this rotation."""
+    try:
+        yield
+    except TradeSenseError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a plugin may raise anything, and the other rotations go on
+        # Without the error itself: the text of another's error may hold the credential that it was about.
+        raise RotationFailed(
+            f"the rotator {policy.rotator!r} broke at the step {step!r} of {policy.path!r}: {type(error).__name__}",
+            origin="secrets.rotation",
+            mend="the current value goes on being good; mend the rotator, or name another one in the policy",
+        ) from None
+
+
+def _summary(state: RotationState) -> str:
+    if state.unknown:
+        return f"nobody knows whether the secret {state.path} should have been rotated: {state.unknown}"
+    if state.due_at is None:
+        return f"the secret {state.path} is to be rotated, and it is not there or has no age"
+    return f"the secret {state.path} should have been rotated"
 
 
 class RotationHealth:
@@ -211,11 +246,9 @@ class RotationHealth:
         return self._found
 
     async def _look(self) -> Health:
-        try:
-            late = [state.path for state in await self._rotation.states() if state.overdue]
-        except TradeSenseError as error:
-            return Health(name=self.name, status=Status.DEGRADED, detail=f"nobody knows: {type(error).__name__}")
-        if late:
-            detail = f"{len(late)} should have been rotated: {', '.join(sorted(late)[:10])}"
-            return Health(name=self.name, status=Status.DEGRADED, detail=detail)
-        return Health(name=self.name, status=Status.UP)
+        overdue = sorted((state for state in await self._rotation.states() if state.overdue), key=lambda one: one.path)
+        late = [state.path for state in overdue if not state.unknown]
+        unknown = [f"{state.path} ({state.unknown})" for state in overdue if state.unknown]
+        said = [f"{len(late)} should have been rotated: {', '.join(late[:NAMED])}"] if late else []
+        said += [f"nobody knows of {len(unknown)}: {', '.join(unknown[:NAMED])}"] if unknown else []
+        return Health(name=self.name, status=Status.DEGRADED if said else Status.UP, detail="; ".join(said))

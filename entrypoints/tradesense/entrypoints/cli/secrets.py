@@ -219,16 +219,16 @@ def rotate(path: str, output: str) -> None:
 @output_option
 @as_operator("secrets:read")
 def rotations(output: str) -> None:
-    """List the secrets that have a policy, and when each is due."""
+    """List the secrets that have a policy, and when each is due; exit with 1 where one cannot be read."""
 
     async def read(services: Services) -> tuple[RotationState, ...]:
         return await services.rotation.states()
 
-    rows = [
-        {"path": state.path, "due_at": state.due_at, "pending": state.pending, "overdue": state.overdue}
-        for state in work(read)
-    ]
-    show_rows(rows, ["path", "due_at", "pending", "overdue"], output)
+    columns = ["path", "due_at", "pending", "overdue", "unknown"]
+    states = work(read)
+    show_rows([{column: getattr(state, column) for column in columns} for state in states], columns, output)
+    if any(state.unknown for state in states):
+        raise SystemExit(1)
 
 
 def _named(path: str, versions: tuple[int, ...]) -> str:
