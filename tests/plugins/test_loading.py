@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -14,6 +15,7 @@ import pytest
 from tradesense.core.errors import DuplicateAdapter, IncompatiblePlugin, PluginFailed, PluginTimedOut, TradeSenseError
 from tradesense.core.secrets import SecretStore
 from tradesense.plugins import PORT_API, manager
+from tradesense.plugins.bounds import OURS, Owner, bounded
 from tradesense.plugins.manager import Loaded, load
 
 Write = Callable[..., EntryPoint]
@@ -206,3 +208,29 @@ def test_each_of_these_errors_is_one_line_with_a_mend(plugin: Write) -> None:
     with pytest.raises(TradeSenseError) as caught:
         load(points=[plugin("bad", "raise RuntimeError('x')")])
     assert caught.value.line() == "plugin 'bad' raised RuntimeError: x (from tradesense-bad 1.2); remove it or mend it"
+
+
+@pytest.mark.parametrize("distribution", [OURS, "tradesense-acme"])
+def test_what_is_part_of_the_platform_has_all_the_time_that_a_busy_machine_takes(distribution: str) -> None:
+    owner = Owner(plugin="acme", distribution=distribution, version="1.2")
+    go = threading.Event()
+
+    def work() -> str:
+        go.wait(0 if owner.ours else 30)
+        return "made"
+
+    try:
+        if owner.ours:
+            assert bounded(work, owner, "load", seconds=0, failed=owner.failed) == "made"
+        else:
+            with pytest.raises(PluginTimedOut):
+                bounded(work, owner, "load", seconds=0, failed=owner.failed)
+    finally:
+        go.set()
+
+
+def test_what_goes_wrong_in_a_part_of_the_platform_is_told_like_all_else() -> None:
+    owner = Owner(plugin="acme", distribution=OURS, version="1.2")
+    with pytest.raises(PluginFailed, match="raised SystemExit") as told:
+        bounded(sys.exit, owner, "load", seconds=0, failed=owner.failed)
+    assert isinstance(told.value.__cause__, SystemExit)

@@ -16,6 +16,8 @@ from tradesense.core.errors import PluginFailed, PluginTimedOut, TradeSenseError
 T = TypeVar("T")
 
 MEND = "remove it or mend it"
+OURS = "tradesense"
+"""The name of our own distribution."""
 MAX_TEXT = 200
 
 _UNTIL: ContextVar[float | None] = ContextVar("tradesense_plugin_until", default=None)
@@ -32,6 +34,11 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """The plugin's entry-point name."""
     distribution: str
     version: str
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is part of the platform itself."""
+        return self.distribution == OURS
 
     @property
     def origin(self) -> str:
@@ -64,10 +71,18 @@ def bounded(
 ) -> T:
     """Do ``work`` in a thread of its own, so that a plugin that hangs cannot keep the platform from saying so.
 
+    What is part of the platform is done as it is: on a busy machine its imports may take longer, and nobody could
+    remove or mend it.
+
     :param what: what the plugin was to do, as in ``load``.
     :param failed: the error to raise for what ``work`` raised, ``SystemExit`` included.
     :raises PluginTimedOut: it took more than ``seconds``.
     """
+    if owner.ours:
+        try:
+            return work()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # as below
+            raise _told(failed, error)  # noqa: B904  # its cause is set
     if (until := _UNTIL.get()) is not None:
         seconds = min(seconds, max(0.0, until - time.monotonic()) * _EARLIER)
     answers: list[T] = []
@@ -87,9 +102,15 @@ def bounded(
     if thread.is_alive():
         raise owner.timed_out(what, seconds)
     if errors:
-        error = failed(errors[0])
-        raise error from (errors[0] if error is not errors[0] else errors[0].__cause__)
+        raise _told(failed, errors[0])
     return answers[0]
+
+
+def _told(failed: Callable[[BaseException], TradeSenseError], error: BaseException) -> TradeSenseError:
+    told = failed(error)
+    if told is not error:
+        told.__cause__ = error
+    return told
 
 
 def short(error: BaseException) -> str:
