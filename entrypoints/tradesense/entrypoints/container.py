@@ -71,11 +71,22 @@ class Platform(containers.DeclarativeContainer):
     watch = Singleton(rotating.watch, settings, provider)
     secrets = Singleton(Secrets, provider=provider, trail=trail, reads=reads)
     keys = Singleton(parts.keys, adapters, settings, provider, trail)
-    rotated = parts.making(provider=provider, trail=trail, telemetry=telemetry, alerts=alerts, reads=reads, watch=watch)
-    rotation = rotated(rotating.rotation, adapters, settings)
     locks, limiter, queue = chosen("cache.locks"), chosen("cache.limiter"), chosen("jobs.provider")
     fences = chosen("audit.provider", Fences)
     coordination = Singleton(Coordination, locks=locks, fences=fences, random=random)
+    rotation = Singleton(
+        rotating.rotation,
+        adapters,
+        settings,
+        provider,
+        coordination=coordination,
+        transactions=transactions,
+        trail=trail,
+        telemetry=telemetry,
+        alerts=alerts,
+        reads=reads,
+        watch=watch,
+    )
     topics = chosen("cache.topics")
     events = Singleton(parts.events, adapters, settings, topics, telemetry)
     hub = Singleton(parts.hub, settings, topics, telemetry)

@@ -6,21 +6,24 @@ import logging
 from contextlib import suppress
 
 from tradesense.core.audit.service import AuditTrail
+from tradesense.core.cache.coordination import Coordination
 from tradesense.core.cache.near import Near
 from tradesense.core.cache.ports import Backplane, CacheStore
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import SecretNotFound, TradeSenseError
 from tradesense.core.secrets.models import StoredSecret
+from tradesense.core.secrets.overdue import RotationHealth
 from tradesense.core.secrets.patches import field_of
 from tradesense.core.secrets.ports import Rotator
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.secrets.reads import CachedReads
-from tradesense.core.secrets.rotation import Rotation, RotationHealth, RotationPolicy
+from tradesense.core.secrets.rotation import Rotation, RotationPolicy
 from tradesense.core.secrets.watch import Watch
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.ports import AlertNotifier
 from tradesense.core.telemetry.service import FanOut
+from tradesense.core.transactions import Transactions
 from tradesense.entrypoints.adapters import Adapters
 from tradesense.settings.references import places, references, secrets_in, substituted
 from tradesense.settings.schema import Settings
@@ -39,6 +42,8 @@ def rotation(
     settings: Settings,
     provider: Provider,
     *,
+    coordination: Coordination,
+    transactions: Transactions,
     trail: AuditTrail,
     telemetry: FanOut,
     alerts: AlertNotifier,
@@ -63,6 +68,8 @@ def rotation(
             wanted.rotator: adapters.choose(Rotator, wanted.rotator, f"secrets.rotation.{name}.rotator")
             for name, wanted in settings.secrets.rotation.items()
         },
+        coordination=coordination,
+        transactions=transactions,
         trail=trail,
         clock=adapters.clock,
         telemetry=telemetry,

@@ -3,112 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from contextlib import asynccontextmanager
 
 import pytest
 
+from rotationkit import DAY, PATH, Killed, Service, opened
 from tradesense.adapters.local._rotation import PasswordRotator
-from tradesense.adapters.memory import tradesense_adapters
-from tradesense.adapters.memory._state import MemoryState
-from tradesense.adapters.memory.secrets import MemorySecretStore
-from tradesense.adapters.memory.telemetry import MemoryAlertNotifier, MemoryTelemetry
 from tradesense.adapters.system.ambient import SystemRandom
-from tradesense.core.audit.chain import AuditChain
 from tradesense.core.audit.models import WORKER
 from tradesense.core.errors import DecryptionFailed, InvalidInput, RotationFailed, SecretNotFound
-from tradesense.core.secrets.ports import SecretStore
-from tradesense.core.secrets.provider import Provider
-from tradesense.core.secrets.rotation import LOOK_SECONDS, Rotation, RotationHealth, RotationPolicy
+from tradesense.core.secrets.overdue import LOOK_SECONDS, RotationHealth
 from tradesense.core.sensitive import Secret
 from tradesense.core.telemetry.instruments import ROTATIONS_OVERDUE
 from tradesense.core.telemetry.models import Status
-from tradesense.core.testing import ManualClock
-
-CAN = next(one.capabilities for one in tradesense_adapters() if one.port is SecretStore)
-DAY = 86_400.0
-PATH = "team-a/key"
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Service:
-    """Accepts some credentials, as a server would; a rotator that can be killed before or after each step."""
-
-    def __init__(self, accepted):
-        self.accepted = [accepted]
-        self.kill = ""
-        self.fail = False
-        self.made = 0
-
-    def _step(self, name):
-        if self.kill == name:
-            self.kill = ""
-            raise Killed
-
-    async def create(self, current, options):  # noqa: ARG002  # as the port says
-        self._step("before create")
-        self.made += 1
-        self._step("after create")
-        return Secret(f"made {self.made}")
-
-    async def set(self, current, pending, options):  # noqa: ARG002  # as the port says
-        self._step("before set")
-        if self.fail:
-            raise RotationFailed("the server is away")
-        self.accepted = [current.value.reveal(), pending.value.reveal()]
-        self._step("after set")
-
-    async def test(self, pending, options):  # noqa: ARG002  # as the port says
-        self._step("before test")
-        assert pending.value.reveal() in self.accepted
-        self._step("after test")
-
-
-class Trail:
-    def __init__(self):
-        self.events = []
-
-    @asynccontextmanager
-    async def change(self, event, *, joined):
-        assert not joined
-        self.events.append(event)
-        yield event
-
-    def fingerprint(self, value):
-        return AuditChain(bytes(32)).fingerprint(value.reveal_bytes())
-
-
-class World:
-    async def tell(self, path):
-        self.changed.append(path)
-
-    def __init__(self, store, clock, rotator=None, *, rotators=None):
-        self.store, self.clock, self.trail = store, clock, Trail()
-        self.telemetry, self.alerts, self.changed = MemoryTelemetry(clock=clock), MemoryAlertNotifier(), []
-        rotators = rotators or {PATH: rotator}
-        self.rotation = Rotation(
-            provider=Provider("memory", store, CAN, joined=False),
-            policies=[RotationPolicy(path=path, every=DAY, rotator=path) for path in rotators],
-            rotators=rotators,
-            trail=self.trail,
-            clock=clock,
-            telemetry=self.telemetry,
-            alerts=self.alerts,
-            changed=self.tell,
-        )
-
-
-@pytest.fixture
-async def made():
-    clock = ManualClock()
-    async with MemorySecretStore(MemoryState(), clock=clock) as store, MemoryAlertNotifier() as alerts:
-        world = World(store, clock, Service("first"))
-        world.service = world.rotation._rotators[PATH]
-        world.alerts = world.rotation._alerts = alerts
-        yield world
-
 
 STEPS = [f"{when} {step}" for step in ("create", "set", "test") for when in ("before", "after")]
 
@@ -217,7 +123,7 @@ class Bug(Service):
 
 @pytest.mark.parametrize("step", ["create", "set", "test"])
 async def test_a_rotator_that_breaks_fails_alone_and_its_words_are_not_told(made, step):
-    made = World(made.store, made.clock, rotators={"a/broken": Bug(step), PATH: Service("first")})
+    made = await opened(made.store, made.clock, rotators={"a/broken": Bug(step), PATH: Service("first")})
     for path in ("a/broken", PATH):
         await made.store.put(path, Secret("first"))
     made.clock.advance(2 * DAY)
@@ -252,7 +158,7 @@ async def test_what_cannot_be_read_or_is_not_there_is_told_and_hides_no_other(ma
     away = Service("first")
     away.fail = True
     store = Unreadable(made.store, "a/broken")
-    made = World(store, made.clock, rotators={"a/broken": Service("x"), "b/absent": Service("x"), PATH: away})
+    made = await opened(store, made.clock, rotators={"a/broken": Service("x"), "b/absent": Service("x"), PATH: away})
     for path in ("a/broken", PATH):
         await made.store.put(path, Secret("first"))
     made.clock.advance(2 * DAY)
@@ -291,7 +197,7 @@ class Shaking:
 
 
 async def test_what_is_overdue_is_told_though_the_run_breaks(made):
-    made = World(Shaking(made.store), made.clock, Service("first"))
+    made = await opened(Shaking(made.store), made.clock, Service("first"))
     await made.store.put(PATH, Secret("first"))
     made.clock.advance(2 * DAY)
     async with made.alerts:

@@ -2,12 +2,16 @@
 
 Each of the four steps can be done again without harm, and what a run that was interrupted has staged is found by the
 next. The current version goes on being a working credential until the pending one has been tried.
+
+One rotation of a secret runs at a time, under a lease: two of them would each let in a value of its own, and the one
+that becomes current need not be the one that was let in last. A second one is refused and does not wait, as what it
+was to do is being done. A holder that has lost its lease unawares is stopped at its next step by the fencing token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 import msgspec
@@ -16,18 +20,20 @@ from tradesense.core.acting import as_system
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import VALUE_HMAC, WORKER, Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import InvalidInput, RotationFailed, SecretNotFound, TradeSenseError
+from tradesense.core.cache.coordination import Coordination
+from tradesense.core.cache.leases import Held
+from tradesense.core.cache.models import MAX_KEY
+from tradesense.core.errors import InvalidInput, LeaseTaken, RotationFailed, SecretNotFound, TradeSenseError
 from tradesense.core.secrets.models import StoredSecret, check_value
 from tradesense.core.secrets.ports import Rotator
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.telemetry.instruments import ROTATIONS, ROTATIONS_OVERDUE
-from tradesense.core.telemetry.models import Alert, Health, Status
+from tradesense.core.telemetry.models import Alert
 from tradesense.core.telemetry.ports import AlertNotifier, Telemetry
+from tradesense.core.transactions import Transactions
 
-LOOK_SECONDS = 30.0
-"""How long one look at the rotations answers every question of how they are."""
-NAMED = 10
-"""How many secrets of a kind a look names."""
+LEASE_SECONDS = 30.0
+"""After so long the rotation of a process that died may be gone on with by another."""
 GRACE = 0.1
 """The part of the interval after which a rotation that is due is overdue."""
 
@@ -64,6 +70,8 @@ class Rotation:
         provider: Provider,
         policies: Sequence[RotationPolicy],
         rotators: Mapping[str, Rotator],
+        coordination: Coordination,
+        transactions: Transactions,
         trail: AuditTrail,
         clock: Clock,
         telemetry: Telemetry,
@@ -72,11 +80,14 @@ class Rotation:
     ) -> None:
         """Make it of its parts.
 
+        :param transactions: those that the fences of ``coordination`` join.
         :param changed: called with the path when another version has become current.
         """
         self._provider = provider
         self._policies = {policy.path: policy for policy in policies}
         self._rotators = rotators
+        self._coordination = coordination
+        self._transactions = transactions
         self._trail = trail
         self._clock = clock
         self._alerts = alerts
@@ -99,14 +110,12 @@ class Rotation:
         rotated = 0
         try:
             for policy in self._policies.values():
-                state = await self._state(policy)
-                if not state.pending and (state.due_at is None or state.due_at > self._clock.now()):
+                if not await self._due(policy):
                     continue
                 try:
-                    await self.rotate(policy.path, actor=WORKER)
-                    rotated += 1
+                    rotated += await self._rotate(policy, _event(policy, WORKER), if_due=True) > 0
                 except TradeSenseError:
-                    continue  # it is counted and on the trail; the others need not wait for it
+                    continue  # it is counted, or another's; the others need not wait for it
         finally:
             await self._tell()
         return rotated
@@ -115,6 +124,9 @@ class Rotation:
         """Rotate one secret now; returns the version that is current afterwards.
 
         :raises InvalidInput: it has no policy, or the provider cannot stage versions.
+        :raises LeaseTaken: it is being rotated now.
+        :raises LeaseLost: another has gone on with it, because this process could not keep its lease.
+        :raises LocksUnavailable: nobody knows whether it is being rotated; nothing was done.
         :raises SecretNotFound: there is no such secret to rotate from.
         :raises RotationFailed: the rotator could not do a step, or broke in it; the current value goes on being good.
         """
@@ -124,23 +136,31 @@ class Rotation:
                 f"no policy says how {path[:80]!r} is rotated", mend="name it in a section [secrets.rotation.NAME]"
             )
         self._provider.rotating()
-        event = Event("secrets.rotate", path, actor, correlation_id, {"rotator": policy.rotator})
-        try:
-            async with self._trail.change(event, joined=False):
-                version = await self._steps(policy, event)
-        except TradeSenseError:
-            self._done["failed"](1)
-            raise
-        self._done["succeeded"](1)
-        self._told.discard(path)
-        await self._changed(path)
-        return version
+        return await self._rotate(policy, _event(policy, actor, correlation_id))
 
     async def states(self) -> tuple[RotationState, ...]:
         """Where every rotated secret stands. One that cannot be read is ``unknown``, and hides none of the others."""
         return tuple([await self._state(policy) for policy in self._policies.values()])
 
-    async def _steps(self, policy: RotationPolicy, event: Event) -> int:
+    async def _rotate(self, policy: RotationPolicy, event: Event, *, if_due: bool = False) -> int:
+        """Rotate it alone; returns 0 where it is to be done ``if_due``, and another has done it meanwhile."""
+        try:
+            async with self._alone(policy.path) as held:
+                if if_due and not await self._due(policy):
+                    return 0
+                async with self._trail.change(event, joined=False):
+                    version = await self._steps(policy, event, held)
+        except LeaseTaken:
+            raise  # no failure: it is being done
+        except TradeSenseError:
+            self._done["failed"](1)
+            raise
+        self._done["succeeded"](1)
+        self._told.discard(policy.path)
+        await self._changed(policy.path)
+        return version
+
+    async def _steps(self, policy: RotationPolicy, event: Event, held: Held) -> int:
         store, rotator = self._provider.rotating(), self._rotators[policy.rotator]
         current = await store.get(policy.path)
         pending = await store.pending(policy.path)
@@ -148,21 +168,53 @@ class Rotation:
             event.detail["step"] = "create"
             with _asked(policy, "create"):
                 value = check_value(await rotator.create(current, policy.options))
-            version = await store.stage(policy.path, value, **self._provider.author(event.actor))
+            async with self._latest(held):
+                version = await store.stage(policy.path, value, **self._provider.author(event.actor))
             pending = StoredSecret(path=policy.path, value=value, version=version)
         event.detail |= {
             "step": "set",
             "version": f"{pending.version}",
             VALUE_HMAC: self._trail.fingerprint(pending.value),
         }
+        async with self._latest(held):
+            pass
         with _asked(policy, "set"):
             await rotator.set(current, pending, policy.options)
         event.detail["step"] = "test"
         with _asked(policy, "test"):
             await rotator.test(pending, policy.options)
         event.detail["step"] = "finish"
-        await store.promote(policy.path, pending.version)
+        async with self._latest(held):
+            await store.promote(policy.path, pending.version)
         return pending.version
+
+    @asynccontextmanager
+    async def _alone(self, path: str) -> AsyncGenerator[Held]:
+        # Of paths so long that their names are cut to the same, one waits for the other, which does no harm.
+        name = f"secrets.rotate:{path}"[:MAX_KEY]
+        try:
+            held = await self._coordination.leases.take(name, LEASE_SECONDS)
+        except LeaseTaken as taken:
+            raise LeaseTaken(
+                f"the secret {path!r} is being rotated now",
+                mend="see with `tradesense secrets rotations` when it is due again, and rotate it then if it must be",
+            ) from taken
+        async with self._coordination.leases.keep(held):
+            yield held
+
+    @asynccontextmanager
+    async def _latest(self, held: Held) -> AsyncGenerator[None]:
+        """Do the body only as the latest holder of the lease: in one transaction with the fence, where it can join."""
+        async with self._transactions.begin():
+            await self._coordination.guard(held)
+            if self._provider.joined:
+                yield
+                return
+        yield
+
+    async def _due(self, policy: RotationPolicy) -> bool:
+        state = await self._state(policy)
+        return state.pending or (state.due_at is not None and state.due_at <= self._clock.now())
 
     async def _state(self, policy: RotationPolicy) -> RotationState:
         try:
@@ -202,6 +254,10 @@ class Rotation:
         self._told &= overdue.keys()
 
 
+def _event(policy: RotationPolicy, actor: Actor, correlation_id: str = "") -> Event:
+    return Event("secrets.rotate", policy.path, actor, correlation_id, {"rotator": policy.rotator})
+
+
 @contextmanager
 def _asked(policy: RotationPolicy, step: str) -> Generator[None]:
     """A step of a rotator, which may be a plugin's: whatever it raises is told as the failure of this rotation."""
@@ -224,31 +280,3 @@ def _summary(state: RotationState) -> str:
     if state.due_at is None:
         return f"the secret {state.path} is to be rotated, and it is not there or has no age"
     return f"the secret {state.path} should have been rotated"
-
-
-class RotationHealth:
-    """Says in any process what should have been rotated. That alone stops nobody from working."""
-
-    name = "secrets.rotation"
-    essential = False
-
-    def __init__(self, rotation: Rotation, clock: Clock) -> None:
-        self._rotation = rotation
-        self._clock = clock
-        self._found = Health(name=self.name, status=Status.UP)
-        self._until = 0.0
-
-    async def check(self) -> Health:
-        """Look at every policy, at most each :data:`LOOK_SECONDS`; see :meth:`HealthCheck.check`."""
-        if self._clock.monotonic() >= self._until:
-            self._found = await self._look()
-            self._until = self._clock.monotonic() + LOOK_SECONDS
-        return self._found
-
-    async def _look(self) -> Health:
-        overdue = sorted((state for state in await self._rotation.states() if state.overdue), key=lambda one: one.path)
-        late = [state.path for state in overdue if not state.unknown]
-        unknown = [f"{state.path} ({state.unknown})" for state in overdue if state.unknown]
-        said = [f"{len(late)} should have been rotated: {', '.join(late[:NAMED])}"] if late else []
-        said += [f"nobody knows of {len(unknown)}: {', '.join(unknown[:NAMED])}"] if unknown else []
-        return Health(name=self.name, status=Status.DEGRADED if said else Status.UP, detail="; ".join(said))
