@@ -260,3 +260,31 @@ def test_what_cannot_be_imported_is_told_without_a_key(cli, words, code, told):
     assert done.exit_code == code, done.output
     assert told in done.output
     assert not any(word in done.output for word in (KEY, "correct horse", CANARY))
+
+
+@pytest.mark.parametrize(("setting", "chosen"), [("provider", "env"), ("chain", "env,memory")])
+def test_a_policy_for_a_provider_that_cannot_rotate_is_refused_at_the_start(bare, setting, chosen):
+    wanted = {"ROTATION__DATABASE__PATH": "a/db", "ROTATION__DATABASE__EVERY": "3600", setting.upper(): chosen}
+    done = bare("secrets", "rotations", env={f"TRADESENSE_SECRETS__{name}": value for name, value in wanted.items()})
+    assert done.exit_code == 78, done.output
+    for words in ("secrets.rotation.database", "cannot rotate", f"secrets.{setting}", "leave the policy out"):
+        assert words in done.output
+
+
+def test_rotations_show_what_is_due_and_what_is_not_there(cli):
+    policies = {"A__PATH": "a/db", "A__EVERY": "3600", "B__PATH": "b/absent", "B__EVERY": "3600"}
+    env = {f"TRADESENSE_SECRETS__ROTATION__{name}": value for name, value in policies.items()}
+    assert cli("secrets", "put", "a/db", "--stdin", stdin="x").exit_code == 0
+    assert cli("secrets", "rotate", "a/db", env=env).exit_code == 0
+    done = cli("secrets", "rotations", "-o", "json", env=env)
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [(row["path"], row["overdue"], row["unknown"]) for row in rows] == [
+        ("a/db", False, ""),
+        ("b/absent", True, ""),
+    ]
+    assert rows[0]["due_at"]
+    broken = {"TRADESENSE_SECRETS__LOCAL__ROOT_KEY": base64.urlsafe_b64encode(bytes(32)).decode()}
+    done = cli("secrets", "rotations", "-o", "json", env=env | broken)
+    assert done.exit_code == 1, done.output
+    assert [bool(row["unknown"]) for row in json.loads(done.stdout)] == [True, False]

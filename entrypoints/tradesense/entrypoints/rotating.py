@@ -11,7 +11,7 @@ from tradesense.core.cache.near import Near
 from tradesense.core.cache.ports import Backplane, CacheStore
 from tradesense.core.cache.service import HybridCache
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import SecretNotFound, TradeSenseError
+from tradesense.core.errors import ConfigurationError, SecretNotFound, TradeSenseError
 from tradesense.core.secrets.models import StoredSecret
 from tradesense.core.secrets.overdue import RotationHealth
 from tradesense.core.secrets.patches import field_of
@@ -50,7 +50,17 @@ def rotation(
     reads: CachedReads | None,
     watch: Watch,
 ) -> Rotation:
-    """The policies of the settings, with the rotators that they name."""
+    """The policies of the settings, with the rotators that they name.
+
+    :raises ConfigurationError: there is one, and the provider cannot stage a version: nothing would ever be rotated.
+    """
+    if settings.secrets.rotation and Capability.ROTATION not in provider.capabilities:
+        named = ", ".join(f"secrets.rotation.{name}" for name in settings.secrets.rotation)
+        raise ConfigurationError(
+            f"{named}: the secrets provider {provider.name!r} cannot rotate, as it stages no version",
+            origin="secrets.chain" if settings.secrets.chain else "secrets.provider",
+            mend="leave the policy out, or choose a provider with `rotation`; see `tradesense secrets providers`",
+        )
 
     async def changed(path: str) -> None:
         watch.nudge(path)
