@@ -180,7 +180,8 @@ def test_what_was_deleted_comes_back_and_what_was_destroyed_does_not(cli, read):
 def test_a_rollback_is_a_new_version_and_folders_are_listed(cli, read):
     for value in ("one", "two"):
         read("secrets", "put", "r/a/b", "--stdin", stdin=value)
-    assert read("secrets", "rollback", "r/a/b", "1")["version"] == 3
+    assert cli("secrets", "rollback", "r/a/b", "1", "--cas", "1").exit_code == 1
+    assert read("secrets", "rollback", "r/a/b", "1", "--cas", "2")["version"] == 3
     assert cli("secrets", "get", "r/a/b").stdout == "one"
     read("secrets", "put", "r/c", "--stdin", stdin="x")
     assert [row["path"] for row in read("secrets", "list", "r/", "--folder")] == ["r/a/", "r/c"]

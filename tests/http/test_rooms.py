@@ -8,7 +8,7 @@ import secrets
 import pytest
 
 from tradesense.core.sensitive import Secret
-from tradesense.entrypoints.http.secrets import shown
+from tradesense.entrypoints.http.secret_shapes import shown
 
 INVALID_PARAMETER = "urn:tradesense:problem:invalid-parameter"
 LISTS = ["secrets", "users", "flags", "settings", "audit"]

@@ -105,6 +105,19 @@ def test_R47_a_mask_is_not_written_over_a_value_wherever_it_would_be_sent(admin,
     assert admin.put(url(name), json={"value": "********** is ten of them"}).status_code == 200
 
 
+def test_bytes_are_written_as_they_are_read(admin, name):
+    url, body = f"/api/v1/secrets/{name}", {"value": "/wD+", "encoding": "base64"}
+    assert admin.put(url, json=body).status_code == 200
+    found = admin.get(url).json()
+    assert {key: found[key] for key in body} == body
+    assert admin.put(url, json={"value": found["value"]}).status_code == 200
+    assert "encoding" not in admin.get(url).json()
+    answer = admin.put(url, json={"value": "canary=", "encoding": "base64"})
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"path": "$.value", "message": "is no base64"}]
+    assert admin.put(url, json={"value": "/wD+", "encoding": "hex"}).status_code == 400
+
+
 def test_metadata_is_set_and_read(admin, three):
     custom = {"owner": "team-a", "env.name": "Zürich"}
     assert admin.post(url(three, "/metadata"), json={"custom": custom}).status_code == 200

@@ -144,7 +144,10 @@ def check_value(value: Secret) -> Secret:
             f"the value holds {MASK!r}, which is shown in place of one", mend="send the value itself, or leave it out"
         )
     if len(value) > MAX_VALUE:
-        raise SecretTooLarge(f"a secret value has at most {MAX_VALUE} bytes, this one {len(value)}")
+        raise SecretTooLarge(
+            f"a secret value has at most {MAX_VALUE} bytes, this one {len(value)}",
+            mend="keep the data where files are kept, and its key or its address here",
+        )
     return value
 
 

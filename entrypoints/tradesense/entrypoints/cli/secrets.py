@@ -112,7 +112,7 @@ def delete(path: str, versions: tuple[int, ...]) -> None:
 @secrets.command()
 @click.argument("path")
 @_versions
-@as_operator("secrets:write", "secrets.undelete")
+@as_operator("secrets:delete", "secrets.undelete")
 def undelete(path: str, versions: tuple[int, ...]) -> None:
     """Bring back what was deleted of PATH, where the provider keeps it."""
 
@@ -127,7 +127,7 @@ def undelete(path: str, versions: tuple[int, ...]) -> None:
 @click.argument("path")
 @_versions
 @click.confirmation_option("--yes", prompt="This cannot be undone. Go on?", help="Do not ask.")
-@as_operator("secrets:delete", "secrets.destroy")
+@as_operator("secrets:destroy", "secrets.destroy")
 def destroy(path: str, versions: tuple[int, ...]) -> None:
     """Remove the secret at PATH, or versions of it, for good."""
 
@@ -141,13 +141,15 @@ def destroy(path: str, versions: tuple[int, ...]) -> None:
 @secrets.command()
 @click.argument("path")
 @click.argument("version", type=click.IntRange(min=1))
+@click.option("--cas", type=click.IntRange(min=0), help="Only if this version is the current one.")
 @output_option
 @as_operator("secrets:write", "secrets.rollback")
-def rollback(path: str, version: int, output: str) -> None:
+def rollback(path: str, version: int, *, cas: int | None, output: str) -> None:
     """Write the value that VERSION of PATH has as a new version."""
 
     async def write(services: Services) -> tuple[int, str]:
-        return await services.secrets.rollback(path, version, actor=operator()), services.secrets.provider
+        number = await services.secrets.rollback(path, version, cas=cas, actor=operator())
+        return number, services.secrets.provider
 
     number, provider = work(write)
     show_one({"path": path, "version": number, "provider": provider}, output)
@@ -204,7 +206,7 @@ def providers(output: str) -> None:
 @secrets.command()
 @click.argument("path")
 @output_option
-@as_operator("secrets:write", "secrets.rotate")
+@as_operator("secrets:rotate", "secrets.rotate")
 def rotate(path: str, output: str) -> None:
     """Rotate the secret at PATH now, as its policy in the settings says."""
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Request, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Struct
 
 from tradesense.core.errors import InvalidInput, NotFound
 from tradesense.core.identity.permissions import Permission
-from tradesense.core.secrets.models import MAX_VERSION, Retention, SecretVersion, VersionState
+from tradesense.core.secrets.models import MAX_VERSION, Retention, SecretVersion
 from tradesense.core.sensitive import Secret
-from tradesense.entrypoints.http.codec import Body
 from tradesense.entrypoints.http.exchange import current
 from tradesense.entrypoints.http.guards import guard
 from tradesense.entrypoints.http.queries import Cursor, Limit, Text
+from tradesense.entrypoints.http.secret_shapes import (
+    Action,
+    Done,
+    Kept,
+    NewValue,
+    Retained,
+    SecretValue,
+    VersionInfo,
+    Versions,
+    shown,
+)
 
 Version = Annotated[
     int | None, QueryParameter(ge=1, le=MAX_VERSION, description="Counts from 1; without one, the current.")
@@ -28,90 +36,12 @@ Cas = Annotated[
     int | None, QueryParameter(ge=0, le=MAX_VERSION, description="The version that must be current, 0 for none.")
 ]
 
-VersionNumber = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
-
 VERSIONS, METADATA, RETENTION = "versions", "metadata", "retention"
 PARTS = {VERSIONS: "read", METADATA: "read", RETENTION: "read"}
 """What a GET may be about besides the value, by the end of its path, and the verb of the permission."""
 WRITING = ("rollback", METADATA, RETENTION)
 ACTIONS = {"rotate": "rotate", "undelete": "delete", "destroy": "destroy", **dict.fromkeys(WRITING, "write")}
 """What a POST may do, by the end of its path, and the verb of the permission."""
-
-
-class NewValue(Body, frozen=True, kw_only=True):
-    """A value to be written."""
-
-    value: Secret
-    cas: Annotated[int, Meta(ge=0, le=MAX_VERSION)] | None = None
-    """The version that must be current, 0 for none."""
-
-
-class SecretValue(Struct, frozen=True, kw_only=True):
-    """One version of a secret."""
-
-    value: Secret
-    version: int
-    provider: str
-    created_at: datetime | UnsetType = UNSET
-    created_by: str | UnsetType = UNSET
-    """Who wrote it, where the provider keeps that."""
-    stale: Literal[True] | UnsetType = UNSET
-    """The provider does not answer; this is what it said some minutes ago at most."""
-    encoding: Literal["base64"] | UnsetType = UNSET
-    """How ``value`` is written where it is no UTF-8 text."""
-
-
-class Action(Body, frozen=True, kw_only=True):
-    """What an action is told."""
-
-    versions: Annotated[tuple[VersionNumber, ...], Meta(max_length=1000)] = ()
-    """For `undelete` and `destroy`: these alone."""
-    version: VersionNumber | None = None
-    """For `rollback`: where to."""
-    cas: Annotated[int, Meta(ge=0, le=MAX_VERSION)] | None = None
-    """For `rollback`: the version that must be current."""
-    custom: dict[str, str] = field(default_factory=dict[str, str])
-    """For `metadata`: all of it."""
-    max_versions: Annotated[int, Meta(ge=0)] = 0
-    """For `retention`: how many versions are kept; 0 leaves it to the provider."""
-    delete_after: Annotated[float, Meta(ge=0)] = 0
-    """For `retention`: seconds after which a version that is written from now on deletes itself; 0 for never."""
-
-
-class VersionInfo(Struct, frozen=True, kw_only=True):
-    """What is known of one version without its value."""
-
-    version: int
-    current: bool
-    state: VersionState
-    created_at: datetime | UnsetType = UNSET
-    created_by: str | UnsetType = UNSET
-    deleted_at: datetime | UnsetType = UNSET
-
-
-class Versions(Struct, frozen=True, kw_only=True):
-    """Every version that can still be named, oldest first."""
-
-    items: tuple[VersionInfo, ...]
-
-
-class Kept(Struct, frozen=True, kw_only=True):
-    """What is kept of a secret besides its versions."""
-
-    custom: dict[str, str]
-
-
-class Retained(Struct, frozen=True, kw_only=True):
-    """How many versions are kept, and for how many seconds; 0 for what nobody has set."""
-
-    max_versions: int
-    delete_after: float
-
-
-class Done(Struct, frozen=True, kw_only=True):
-    """An action that has no other answer."""
-
-    done: str
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -186,7 +116,7 @@ async def write_secret(path: FromPath[str], data: JSONBody[NewValue]) -> Written
     """Write a new version; with ``cas`` only if that version is current."""
     here = current()
     version = await here.services.secrets.put(
-        path.removeprefix("/"), data.value, cas=data.cas, actor=here.actor, correlation_id=here.correlation_id
+        path.removeprefix("/"), data.decoded(), cas=data.cas, actor=here.actor, correlation_id=here.correlation_id
     )
     return Written(version=version, provider=here.services.secrets.provider)
 
@@ -276,15 +206,6 @@ def described(version: SecretVersion) -> VersionInfo:
         created_by=version.created_by or UNSET,
         deleted_at=version.deleted_at or UNSET,
     )
-
-
-def shown(value: Secret) -> tuple[Secret, Literal["base64"] | UnsetType]:
-    """The value as JSON can carry it. Providers keep bytes; most of them are text."""
-    try:
-        value.reveal()
-    except UnicodeDecodeError:
-        return Secret(base64.b64encode(value.reveal_bytes())), "base64"
-    return value, UNSET
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
