@@ -8,7 +8,9 @@ import json
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
+from typing import Any
 
+import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -126,3 +128,12 @@ def azure(vault, lent=None, **settings):
     settings = vault.settings() | {"timeout": PATIENT} | settings
     settings["client_secret"] = Secret(settings["client_secret"])
     return contracted.build(contracted.manifest("azure", SecretStore), lent or contracted.context(), **settings)
+
+
+@pytest.fixture
+def foreign(self: object, openbao: Any) -> list[str]:  # noqa: ARG001  # of a suite of Vault's
+    """Paths of entries that somebody else wrote to Vault, in forms that hold no value of ours."""
+    forms = {"fields": {"user": "bob"}, "number": {"value": 7}, "bad": {"value_base64": "%"}}
+    for name, fields in forms.items():
+        openbao.request("POST", f"{openbao.mount}/data/foreign/{name}", {"data": fields})
+    return [f"foreign/{name}" for name in forms]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import sqlite3
 
 import pytest
 from cryptography.fernet import Fernet
@@ -198,6 +200,20 @@ def test_secrets_are_migrated_between_providers(cli, read, monkeypatch):
     done = cli(*words)
     assert (done.exit_code, "different" in done.stdout, CANARY in done.output) == (1, True, False)
     assert cli("secrets", "migrate", "--from", "sql", "--to", "sql").exit_code == 1
+
+
+def test_a_migration_that_ends_early_lists_what_it_did(cli, place, monkeypatch):
+    for name in "AB":
+        monkeypatch.setenv(f"TRADESENSE_SECRET_MOVED__{name}", CANARY)
+    (file,) = (place / "var").glob("*.db")
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON secrets WHEN NEW.path = 'moved/b'"
+            " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+    done = cli("secrets", "migrate", "--from", "env", "--to", "sql", "-o", "json")
+    assert (done.exit_code != 0, CANARY in done.output) == (True, False)
+    assert [(row["path"], row["step"]) for row in json.loads(done.stdout)] == [("moved/a", "copied")]
 
 
 def test_a_chain_says_which_provider_answered(read, monkeypatch):

@@ -156,6 +156,7 @@ def test_R50_the_cipher_is_aes_256_gcm():
 class TestVaultSecrets(SecretStoreContract):
     title = "vault"
     capabilities = contracted.manifest("vault", SecretStore, "vault").capabilities
+    foreign = cloudkit.foreign
 
     @pytest.fixture
     def adapter(self, openbao, request):

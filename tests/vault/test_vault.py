@@ -260,9 +260,14 @@ async def test_what_others_wrote_is_not_mistaken_for_a_secret(openbao: Any) -> N
     openbao.request("POST", f"{openbao.mount}/data/odd%20name", {"data": {"value": "x"}})
     async with made(openbao.address, openbao.token, mount=openbao.mount) as secrets:
         for path in ("fields", "number", "bad"):
-            with pytest.raises(SecretNotFound, match="has no text in the field 'value'"):
+            with pytest.raises(SecretStoreMalformed, match="has no text in the field 'value'"):
                 await secrets.get(path)
         assert (await secrets.list()).items == ("bad", "fields", "number")
+        await secrets.delete("fields")
+        assert await secrets.put("number", Secret(VALUE)) == 2
+        for call in (secrets.get_version("number", 9), secrets.delete_versions("number", [9])):
+            with pytest.raises(SecretNotFound, match="no version 9 of the secret 'number'"):
+                await call
 
 
 async def test_a_namespace_is_asked_for(openbao: Any) -> None:

@@ -378,6 +378,11 @@ class TestCallsARefusalAnAbsence(Stores):
         return lambda: self.Store(MemoryState(), clock=SystemClock())
 
 
+class TestCallsAnotherFormAnAbsence(Stores):
+    caught_by = ("test_an_absent_secret_is_not_found",)
+    foreign = pytest.fixture(lambda _: ["others/entry"], name="foreign")  # the store says that there is none
+
+
 class TestLeaksTheSdksError(Stores):
     caught_by = (
         "test_an_absent_secret_is_not_found",

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 import contracted
-from tradesense.core.errors import ConfigurationError, SecretDenied, SecretNotFound, SecretStoreUnavailable
+from tradesense.core.errors import (
+    ConfigurationError,
+    SecretDenied,
+    SecretNotFound,
+    SecretStoreMalformed,
+    SecretStoreUnavailable,
+)
 from tradesense.core.secrets import SecretStore
 from tradesense.core.secrets.chain import ChainStore
 from tradesense.core.secrets.provider import Provider
@@ -49,7 +55,7 @@ async def test_the_first_that_has_it_answers_and_is_named(chain):
         await chain.get("absent")
 
 
-@pytest.mark.parametrize("error", [SecretStoreUnavailable(), SecretDenied()])
+@pytest.mark.parametrize("error", [SecretStoreUnavailable(), SecretStoreMalformed(), SecretDenied()])
 async def test_R53_a_provider_that_is_away_or_refuses_is_never_passed_over(stores, error):
     chain = ChainStore([provider("down", Failing(error)), provider("two", stores[1])])
     with pytest.raises(type(error)):

@@ -4,11 +4,18 @@ import pytest
 
 import contracted
 from tradesense.core.audit.models import Actor
-from tradesense.core.errors import DecryptionFailed, IntegrityViolated, SecretNotFound, SecretStoreUnavailable
+from tradesense.core.errors import (
+    DecryptionFailed,
+    IntegrityViolated,
+    SecretNotFound,
+    SecretStoreMalformed,
+    SecretStoreUnavailable,
+)
 from tradesense.core.secrets import SecretStore
 from tradesense.core.secrets.migration import Migration, Step
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.sensitive import Secret
+from tradesense.entrypoints.migration import LEFT
 
 ACTOR = Actor(kind="operator", id="tests")
 
@@ -24,21 +31,24 @@ class Room:
         self.store, self.capabilities = store, known
         self.spoils = self.away = False
         self.writes = 0
-        self.broken = set()
+        self.broken = {}
+        self.meanwhile = None
 
     async def get(self, path, **_):
         if self.away:
             raise SecretStoreUnavailable
         if path in self.broken:
-            raise DecryptionFailed(f"no key opens {path}")
+            raise self.broken[path]
         return await self.store.get(path)
 
     async def list(self, prefix="", *, cursor=None, limit=100):
         return await self.store.list(prefix, cursor=cursor, limit=limit)
 
-    async def put(self, path, value, **_):
+    async def put(self, path, value, *, cas=None, **_):
         self.writes += 1
-        return await self.store.put(path, Secret("spoiled") if self.spoils else value)
+        if self.meanwhile is not None:
+            await self.store.put(path, self.meanwhile)
+        return await self.store.put(path, Secret("spoiled") if self.spoils else value, cas=cas)
 
 
 @pytest.fixture
@@ -90,11 +100,44 @@ async def test_what_the_target_cannot_hold_is_told_and_the_rest_is_done(rooms):
     assert set((await steps(rooms, dry_run=True)).values()) == {Step.SAME, Step.REFUSED}
 
 
-async def test_what_the_source_cannot_open_is_told_and_the_rest_is_done(rooms):
-    rooms[0].broken.add("a/y")
-    assert await steps(rooms) == {"a/x": Step.COPIED, "a/y": Step.UNREADABLE, "b": Step.COPIED}
+@pytest.mark.parametrize("error", [DecryptionFailed("no key opens it"), SecretStoreMalformed("of another form")])
+async def test_what_the_source_cannot_read_is_told_and_the_rest_is_done(rooms, error):
+    rooms[0].broken["a/y"] = error
+    found = {one.path: (one.step, one.reason) async for one in moving(rooms).run()}
+    assert found == {"a/x": (Step.COPIED, ""), "a/y": (Step.UNREADABLE, error.detail), "b": (Step.COPIED, "")}
+    assert Step.UNREADABLE in LEFT
     with pytest.raises(SecretNotFound):
         await rooms[1].store.get("a/y")
+
+
+@pytest.mark.parametrize("error", [DecryptionFailed("no key opens it"), SecretStoreMalformed("of another form")])
+async def test_what_the_target_cannot_read_is_told_and_left(rooms, error):
+    rooms[1].broken["a/y"] = error
+    for overwrite in (False, True):
+        found = {one.path: one async for one in moving(rooms).run("a/y", overwrite=overwrite)}
+        assert (found["a/y"].step, error.detail in found["a/y"].reason) == (Step.DIFFERENT, True)
+    assert rooms[1].writes == 0
+
+
+async def test_what_went_meanwhile_is_told_with_a_reason(rooms):
+    rooms[0].broken["b"] = SecretNotFound("there is no secret 'b'")
+    assert [(one.step, one.reason) async for one in moving(rooms).run("b")] == [(Step.GONE, "there is no secret 'b'")]
+
+
+@pytest.mark.parametrize("had", [True, False])
+async def test_what_is_written_meanwhile_is_not_replaced(rooms, had):
+    if had:
+        await rooms[1].store.put("b", Secret("older"))
+    rooms[1].meanwhile = Secret("by an operator")
+    (found,) = [one async for one in moving(rooms).run("b", overwrite=True)]
+    assert (found.step, found.reason) == (Step.DIFFERENT, "the target was written to meanwhile")
+    assert (await rooms[1].store.get("b")).value == Secret("by an operator")
+
+
+async def test_a_target_that_cannot_compare_and_set_is_written_without(rooms):
+    rooms[1].capabilities = rooms[1].capabilities - {"cas"}
+    rooms[1].meanwhile = Secret("by an operator")
+    assert await steps(rooms, "b") == {"b": Step.COPIED}
 
 
 async def test_a_value_that_arrived_otherwise_ends_the_migration(rooms):

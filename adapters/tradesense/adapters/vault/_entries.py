@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tradesense.core.errors import SecretNotFound
+from tradesense.core.errors import SecretStoreMalformed
 from tradesense.core.secrets.models import Retention, SecretVersion, StoredSecret, VersionState
 from tradesense.core.sensitive import Secret
 
@@ -110,7 +110,7 @@ class Entry(msgspec.Struct, frozen=True):
     def secret(self, path: str) -> StoredSecret:
         """The value with its version.
 
-        :raises SecretNotFound: somebody else wrote the entry, and not as a secret of this platform.
+        :raises SecretStoreMalformed: somebody else wrote the entry, and not as a secret of this platform.
         """
         return StoredSecret(
             path=path,
@@ -149,7 +149,7 @@ def fields(value: Secret) -> dict[str, str]:
 def value_of(data: Mapping[str, Any], path: str) -> Secret:
     """The value among the fields of an entry.
 
-    :raises SecretNotFound: somebody else wrote the entry, and not as a secret of this platform.
+    :raises SecretStoreMalformed: somebody else wrote the entry, and not as a secret of this platform.
     """
     text, binary = data.get(TEXT), data.get(BINARY)
     if isinstance(text, str):
@@ -159,8 +159,10 @@ def value_of(data: Mapping[str, Any], path: str) -> Secret:
             return Secret(base64.b64decode(binary, validate=True))
         except binascii.Error:
             pass  # told below, without the value
-    raise SecretNotFound(
-        f"the entry {path!r} has no text in the field {TEXT!r}", origin="secrets.vault", mend="write the secret again"
+    raise SecretStoreMalformed(
+        f"the entry {path!r} has no text in the field {TEXT!r}",
+        origin="secrets.vault",
+        mend=f"write the secret again, or give the entry a field {TEXT!r}",
     )
 
 

@@ -32,10 +32,7 @@ class VaultOneStore:
 
     async def get(self, path: str) -> StoredSecret:
         """See :meth:`SecretStore.get`."""
-        answer = await self._api.get(f"{self._mount}/{path}")
-        if answer.kind == "absent":
-            raise _not_found(path)
-        data = Answer("done", _content(answer)).read(dict[str, Any])
+        data = await self._fields(path)
         return StoredSecret(path=path, value=value_of(data, path), version=1)
 
     async def list(self, prefix: str = "", *, cursor: str | None = None, limit: int = 100) -> Page[str]:
@@ -53,9 +50,15 @@ class VaultOneStore:
         return 1
 
     async def delete(self, path: str) -> None:
-        """See :meth:`WritableSecretStore.delete`. It cannot be taken back."""
-        await self.get(path)
+        """See :meth:`WritableSecretStore.delete`. It cannot be taken back; entries of another form go as well."""
+        await self._fields(path)
         await self._api.delete(f"{self._mount}/{path}")
+
+    async def _fields(self, path: str) -> dict[str, Any]:
+        answer = await self._api.get(f"{self._mount}/{path}")
+        if answer.kind == "absent":
+            raise _not_found(path)
+        return Answer("done", _content(answer)).read(dict[str, Any])
 
     async def _names(self, folder: str) -> tuple[str, ...]:
         answer = await self._api.get(f"{self._mount}/{folder}", list="true")

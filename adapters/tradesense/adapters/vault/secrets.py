@@ -67,9 +67,7 @@ class VaultSecretStore:
     async def get_version(self, path: str, version: int) -> StoredSecret:
         """See :meth:`VersionedSecretStore.get_version`."""
         if version < 1:
-            raise SecretNotFound(
-                f"there is no version {version} of the secret {path!r}"
-            )  # 0 would mean the current one
+            raise _not_found(path, version)  # 0 would mean the current one
         return await self._entry(path, version=version)
 
     async def versions(self, path: str) -> tuple[SecretVersion, ...]:
@@ -178,7 +176,7 @@ class VaultSecretStore:
         known = found.states(date)
         for version in versions:
             if version not in known or (known[version] is VersionState.DESTROYED and not destroying):
-                raise _not_found(path)
+                raise _not_found(path, version)
         return [version for version in versions if known[version] in states]
 
     async def _mark(self, action: str, path: str, versions: Sequence[int]) -> None:
@@ -199,7 +197,7 @@ class VaultSecretStore:
     async def _entry(self, path: str, **parameters: int) -> StoredSecret:
         answer = await self._api.get(f"{self._mount}/data/{path}", **parameters)
         if answer.kind == "absent":
-            raise _not_found(path)
+            raise _not_found(path, **parameters)
         return self._content(answer, Entry).secret(path)
 
     async def _versions(self, path: str) -> tuple[Versions, str] | None:
@@ -271,8 +269,10 @@ def key_encryption(settings: TransitSettings, context: AdapterContext) -> Transi
     return TransitKeyEncryption(api, mount=settings.mount, key=settings.key)
 
 
-def _not_found(path: str) -> SecretNotFound:
-    return SecretNotFound(f"there is no secret {path!r}")
+def _not_found(path: str, version: int | None = None) -> SecretNotFound:
+    if version is None:
+        return SecretNotFound(f"there is no secret {path!r}")
+    return SecretNotFound(f"there is no version {version} of the secret {path!r}", mend="list its versions")
 
 
 def _conflict(path: str) -> SecretConflict:

@@ -11,8 +11,16 @@ import msgspec
 
 from tradesense.core.audit.models import Actor
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import DecryptionFailed, IntegrityViolated, InvalidInput, SecretNotFound
+from tradesense.core.errors import (
+    DecryptionFailed,
+    IntegrityViolated,
+    InvalidInput,
+    SecretConflict,
+    SecretNotFound,
+    SecretStoreMalformed,
+)
 from tradesense.core.paging import MAX_PAGE
+from tradesense.core.secrets.models import StoredSecret
 from tradesense.core.secrets.service import Secrets
 from tradesense.core.sensitive import Secret
 
@@ -27,11 +35,11 @@ class Step(StrEnum):
     SAME = "same"
     """The target had the same value already."""
     DIFFERENT = "different"
-    """The target has another value, which is left as it is."""
+    """The target has something else, or was given something else meanwhile; it is left as it is."""
     REFUSED = "refused"
     """The target cannot hold it."""
     UNREADABLE = "unreadable"
-    """The source has it, and cannot open it."""
+    """The source has it, and cannot open it, or it is an entry of another form."""
     GONE = "gone"
     """It went away while the migration ran."""
 
@@ -42,7 +50,7 @@ class Migrated(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     step: Step
     reason: str = ""
-    """Why the target cannot hold it, or the source not open it. Never a value."""
+    """Why it was not copied. Never a value."""
 
 
 class Migration:
@@ -90,35 +98,52 @@ class Migration:
     async def _one(self, path: str, *, dry_run: bool, overwrite: bool) -> Migrated:
         try:
             value = (await self._source.get(path, actor=self._actor)).value
-        except SecretNotFound:
-            return Migrated(path=path, step=Step.GONE)
-        except DecryptionFailed as error:
+        except SecretNotFound as error:
+            return Migrated(path=path, step=Step.GONE, reason=error.detail)
+        except (DecryptionFailed, SecretStoreMalformed) as error:
             return Migrated(path=path, step=Step.UNREADABLE, reason=error.detail)
         return await self._brought(path, value, dry_run=dry_run, overwrite=overwrite)
 
     async def _brought(self, path: str, value: Secret, *, dry_run: bool, overwrite: bool) -> Migrated:
         try:
-            if (there := await self._there(path)) is not None:
-                step = Step.SAME if self._is_same(there, value) else Step.DIFFERENT
-                if step is Step.SAME or not overwrite:
-                    return Migrated(path=path, step=step)
-            if reason := self._refusal(value):
-                return Migrated(path=path, step=Step.REFUSED, reason=reason)
-            if dry_run:
-                return Migrated(path=path, step=Step.TO_COPY)
-            await self._target.put(path, value, actor=self._actor)
+            there = await self._there(path)
+        except (DecryptionFailed, SecretStoreMalformed) as error:
+            return Migrated(path=path, step=Step.DIFFERENT, reason=f"the target cannot read its own: {error.detail}")
         except InvalidInput as error:
             return Migrated(path=path, step=Step.REFUSED, reason=error.detail)
+        if there is not None and self._is_same(there.value, value):
+            return Migrated(path=path, step=Step.SAME)
+        if there is not None and not overwrite:
+            return Migrated(path=path, step=Step.DIFFERENT)
+        return await self._copied(path, value, self._expected(there), dry_run=dry_run)
+
+    async def _copied(self, path: str, value: Secret, cas: int | None, *, dry_run: bool) -> Migrated:
+        if reason := self._refusal(value):
+            return Migrated(path=path, step=Step.REFUSED, reason=reason)
+        if dry_run:
+            return Migrated(path=path, step=Step.TO_COPY)
+        try:
+            await self._target.put(path, value, actor=self._actor, cas=cas)
+        except InvalidInput as error:
+            return Migrated(path=path, step=Step.REFUSED, reason=error.detail)
+        except SecretConflict:
+            return Migrated(path=path, step=Step.DIFFERENT, reason="the target was written to meanwhile")
         written = await self._there(path)
-        if written is None or not self._is_same(written, value):
+        if written is None or not self._is_same(written.value, value):
             raise IntegrityViolated(f"the target does not give back {path!r} as it was written", mend="look at it")
         return Migrated(path=path, step=Step.COPIED)
 
-    async def _there(self, path: str) -> Secret | None:
+    async def _there(self, path: str) -> StoredSecret | None:
         try:
-            return (await self._target.get(path, actor=self._actor)).value
+            return await self._target.get(path, actor=self._actor)
         except SecretNotFound:
             return None
+
+    def _expected(self, there: StoredSecret | None) -> int | None:
+        """The version that was seen, so that nothing is replaced that came after it, where the target can hold that."""
+        if Capability.CAS not in self._target.capabilities:
+            return None
+        return 0 if there is None else there.version
 
     def _is_same(self, one: Secret, other: Secret) -> bool:
         return hmac.compare_digest(self._digest(one), self._digest(other))

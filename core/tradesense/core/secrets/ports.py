@@ -20,6 +20,9 @@ class SecretStore(Protocol):
     Every method may raise :class:`SecretDenied` (the provider refused our credentials),
     :class:`SecretStoreUnavailable` (it did not answer; never mistaken for an absent secret) and, before opening and
     after closing, :class:`AdapterClosed`. Paths are checked by the service before they come here.
+
+    An entry that somebody else wrote, in a form that holds no value of ours, is :class:`SecretStoreMalformed` and never
+    absent: whoever asks several providers would else go on to the next one.
     """
 
     async def get(self, path: str) -> StoredSecret:

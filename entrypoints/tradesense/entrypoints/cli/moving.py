@@ -12,6 +12,7 @@ from tradesense.entrypoints.cli.output import output_option, say, show_rows
 from tradesense.entrypoints.cli.session import loaded, operator
 
 if TYPE_CHECKING:
+    from tradesense.core.secrets.migration import Migrated
     from tradesense.settings.load import Loaded
 
 
@@ -27,7 +28,8 @@ def migrate(*, source: str, target: str, prefix: str, dry_run: bool, overwrite: 
     """Copy the current values from one provider to another, and see that they arrived.
 
     What the target has already is left alone, so that a run that was interrupted can be begun again. Ends with 1 when
-    the target cannot hold a secret, or has another value.
+    the target cannot hold a secret, or has another value, or the source cannot read it. Where a provider goes away,
+    what was done till then is listed.
     """
     _move(loaded(), source, target, prefix=prefix, dry_run=dry_run, overwrite=overwrite, output=output)
 
@@ -75,17 +77,28 @@ def import_fernet(
 
 
 def _move(found: Loaded, source: str, target: str, *, prefix: str, dry_run: bool, overwrite: bool, output: str) -> None:
-    from tradesense.entrypoints.migration import LEFT, migrated  # noqa: PLC0415  # heavy: `--help` need not pay for it
+    from tradesense.entrypoints.migration import LEFT, migrate_all  # noqa: PLC0415  # heavy: `--help` need not pay for it
 
-    with within_guard():
-        rows, losses = migrated(
-            found, source, target, actor=operator(), prefix=prefix, dry_run=dry_run, overwrite=overwrite
+    rows: list[Migrated] = []
+    losses: tuple[str, ...] = ()
+    try:
+        with within_guard():
+            losses = migrate_all(
+                found,
+                source,
+                target,
+                rows=rows,
+                actor=operator(),
+                prefix=prefix,
+                dry_run=dry_run,
+                overwrite=overwrite,
+            )
+    finally:  # what was done stays done, however the rest ended
+        show_rows(
+            [{"path": one.path, "step": one.step.value, "reason": one.reason} for one in rows],
+            ["path", "step", "reason"],
+            output,
         )
-    show_rows(
-        [{"path": one.path, "step": one.step.value, "reason": one.reason} for one in rows],
-        ["path", "step", "reason"],
-        output,
-    )
     for loss in losses:
         say(f"not carried over: {loss}")
     if any(one.step in LEFT for one in rows):

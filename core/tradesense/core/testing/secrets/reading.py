@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tradesense.core.capabilities import Capability
-from tradesense.core.errors import SecretDenied, SecretNotFound, SecretStoreUnavailable
+from tradesense.core.errors import SecretDenied, SecretNotFound, SecretStoreMalformed, SecretStoreUnavailable
 from tradesense.core.secrets.models import Retention
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.sensitive import Secret
@@ -44,6 +44,11 @@ class ReadingTests(Contract):
         """Override this where there are credentials: like ``adapter``, with credentials that may do nothing."""
         return None
 
+    @pytest.fixture
+    def foreign(self) -> Sequence[str]:
+        """Override this where others can write: paths of entries in forms that hold no value of ours."""
+        return ()
+
     async def test_a_secret_is_read_as_it_is(self, adapter: Make[SecretStore], seed: Mapping[str, str]) -> None:
         async with opened(adapter()) as store:
             await self._stock(store, seed)
@@ -52,11 +57,16 @@ class ReadingTests(Contract):
                 assert (found.path, found.value, found.version) == (path, Secret(value), 1)
                 assert found.created_at is None or found.created_at.utcoffset() == timedelta(0)
 
-    async def test_an_absent_secret_is_not_found(self, adapter: Make[SecretStore], seed: Mapping[str, str]) -> None:
+    async def test_an_absent_secret_is_not_found(
+        self, adapter: Make[SecretStore], seed: Mapping[str, str], foreign: Sequence[str]
+    ) -> None:
         async with opened(adapter()) as store:
             await self._stock(store, seed)
             for path in (fresh("absent"), f"{fresh('absent')}/deep/er", f"{max(seed)}/below"):
                 with pytest.raises(SecretNotFound):
+                    await store.get(path)
+            for path in foreign:  # no absence: a chain would go on to a weaker value
+                with pytest.raises(SecretStoreMalformed):
                     await store.get(path)
 
     async def test_a_list_is_in_code_point_order(self, adapter: Make[SecretStore], seed: Mapping[str, str]) -> None:
