@@ -51,7 +51,8 @@ async def slow_rewrap(url, ring):
     """Rewrap one envelope after the other, as a process that will be killed."""
     keys, context = lent(ring)
     async with opened(keys), sql(SecretStore, url, context) as store:
-        while await store.rewrap(limit=1):
+        after = None
+        while after := (await store.rewrap(limit=1, after=after)).after:
             pass
 
 
@@ -147,6 +148,55 @@ async def _kill_on_the_way(store, url, ring, old, left):
         process.send_signal(signal.SIGKILL)
     assert await process.wait() in {-signal.SIGKILL, 0}
     return killed
+
+
+class Slow:
+    """A key encryption whose answer to `wrap` takes as long as it is told to."""
+
+    def __init__(self, keys):
+        self._keys = keys
+        self.wrapped, self.go = asyncio.Event(), asyncio.Event()
+
+    async def wrap(self, data_key, context):
+        found = await self._keys.wrap(data_key, context)
+        self.wrapped.set()
+        await self.go.wait()
+        return found
+
+    async def unwrap(self, wrapped, context):
+        return await self._keys.unwrap(wrapped, context)
+
+
+async def test_R51_a_write_that_has_sealed_under_the_old_key_is_not_lost_when_that_is_retired(url, tmp_path):
+    ring = tmp_path / "ring.json"
+    (slow_keys, slow_context), (keys, context) = lent(ring), lent(ring)
+    slow = Slow(slow_keys)
+    aead = contracted.build(contracted.manifest("local", Aead), slow_context)
+    slow_context.sealer = Sealer(keys=slow, aead=aead, random=slow_context.random, namespace="tests")
+    async with (
+        opened(slow_keys),
+        opened(keys),
+        sql(SecretStore, url, slow_context) as writer,
+        sql(SecretStore, url, context) as store,
+    ):
+        write = asyncio.create_task(writer.put("a", Secret("value")))
+        await slow.wrapped.wait()
+        operator = service(store, keys, Later())
+        (old,) = [key.key_id for key in await keys.keys()]
+        await operator.rotate(actor=WORKER)
+        assert await operator.rewrap(actor=WORKER) == 0
+        retiring = asyncio.create_task(operator.retire(old, actor=WORKER))
+        await asyncio.wait([retiring], timeout=0.3)  # who does not wait for the writer has retired it by then
+        slow.go.set()
+        await write
+        with pytest.raises(InvalidInput, match="still seals 1 envelopes"):
+            await retiring
+        assert await operator.rewrap(actor=WORKER) == 1
+        await operator.retire(old, actor=WORKER)
+        assert (await store.get("a")).value == Secret("value")
+    keys, context = lent(ring)
+    async with opened(keys), sql(SecretStore, url, context) as store:
+        assert (await store.get("a")).value == Secret("value")
 
 
 async def test_F12_a_restored_database_opens_with_its_keys_and_with_no_others(url, tmp_path):

@@ -13,7 +13,7 @@ from sqldatabases import platform, sql
 from tradesense.adapters.sql.migrations import alembic_config, upgrade
 from tradesense.core.errors import DecryptionFailed, SecretNotFound
 from tradesense.core.secrets.envelope import key_of
-from tradesense.core.secrets.models import VersionState
+from tradesense.core.secrets.models import Rewrapped, VersionState
 from tradesense.core.secrets.ports import SecretStore
 from tradesense.core.sensitive import Secret
 
@@ -80,6 +80,24 @@ async def test_a_destroyed_version_leaves_no_ciphertext(database_url):
         await store.destroy("a")
         assert await _run(store, "SELECT path FROM secret_versions") == []
         assert await store.put("a", Secret("three")) == 3, "a number may never mean two values"
+
+
+async def test_R51_what_does_not_open_keeps_nothing_else_from_being_rewrapped(database_url):
+    lent = platform()
+    async with sql(SecretStore, database_url, lent) as store:
+        for path in ("a", "b", "c", "d"):
+            await store.put(path, Secret(f"of {path}"))
+        await _run(store, "UPDATE secret_versions SET key_id = 'other' WHERE path <> 'd'")
+        await _run(store, "UPDATE secret_versions SET envelope = :broken WHERE path = 'b'", broken=b"")
+        found, after = [], None
+        for _ in range(4):
+            page = await store.rewrap(limit=1, after=after)
+            found += [page.unopened]
+            if (after := page.after) is None:
+                break
+        assert found == [(), (("b", 1),), (), ()]
+        assert await store.rewrap() == Rewrapped(unopened=(("b", 1),))
+        assert (await store.get("a")).value == Secret("of a")
 
 
 async def test_what_was_written_before_the_columns_is_read_after_them(empty_url):

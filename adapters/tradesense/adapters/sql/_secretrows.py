@@ -50,9 +50,20 @@ async def begin(connection: AsyncConnection, path: str) -> None:
 
 
 async def place(connection: AsyncConnection, path: str) -> Place | None:
-    """Lock the secret's row and say where it stands; ``None`` when it never was."""
-    row = (await connection.execute(_secrets.LOCKED, {"path": path})).first()
-    return None if row is None else Place(*row)
+    """Lock the secret's row and say where it stands; ``None`` when it never was.
+
+    From then on, until the transaction ends, no key is retired: what is sealed here will open.
+    """
+    postgresql = connection.dialect.name == "postgresql"
+    locked = _secrets.LOCKED_TO_SEAL if postgresql else _secrets.LOCKED
+    row = (await connection.execute(locked, {"path": path})).first()
+    return None if row is None else Place(*row[: len(Place._fields)])
+
+
+async def hold(connection: AsyncConnection) -> None:
+    """Wait for everyone who has a :func:`place`, and let nobody have one until this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_secrets.HOLD)
 
 
 async def known(connection: AsyncConnection, path: str) -> Place:

@@ -7,7 +7,7 @@ counting.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
 from tradesense.adapters.sql._query import Query
 from tradesense.adapters.sql._tables import secret_versions, secrets
@@ -71,8 +71,18 @@ COUNTS = Query(
     .group_by(secret_versions.c.key_id)
 )
 UNDER_OTHERS = Query(
-    select(secret_versions.c.path, secret_versions.c.version, secret_versions.c.envelope)
-    .where(secret_versions.c.key_id != "", secret_versions.c.key_id != bindparam("current"))
+    select(secret_versions.c.path, secret_versions.c.version, secret_versions.c.key_id, secret_versions.c.envelope)
+    .where(
+        secret_versions.c.key_id != "",
+        secret_versions.c.key_id != bindparam("current"),
+        or_(
+            secret_versions.c.path > bindparam("after_path"),
+            and_(
+                secret_versions.c.path == bindparam("after_path"),
+                secret_versions.c.version > bindparam("after_version"),
+            ),
+        ),
+    )
     .order_by(secret_versions.c.path, secret_versions.c.version)
     .limit(bindparam("limit"))
 )
@@ -89,6 +99,12 @@ LOCKED = (
     .where(_HERE)
     .with_for_update()
 )
+SEALERS = 7_349_021_866_450_318_272
+"""The advisory lock on PostgreSQL that who seals shares, until its transaction ends, and who retires a key has alone.
+On SQLite a writing transaction is alone anyhow."""
+LOCKED_TO_SEAL = LOCKED.add_columns(func.pg_advisory_xact_lock_shared(SEALERS))
+"""The same in one statement: it costs no way to the server of its own."""
+HOLD = select(func.pg_advisory_xact_lock(SEALERS))
 STATES = select(secret_versions.c.version, secret_versions.c.state, secret_versions.c.deleted_at).where(
     secret_versions.c.path == bindparam("path")
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +11,15 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradesense.adapters.sql import _secretrows, _secrets
+from tradesense.adapters.sql._errors import translated
 from tradesense.adapters.sql._room import database_of
 from tradesense.adapters.sql._secretreads import MILLI, SecretReading
 from tradesense.adapters.sql._secretrows import Mark, Place, absent
 from tradesense.adapters.sql._secrets import AVAILABLE, DELETED, DESTROYED
 from tradesense.adapters.sql.settings import SqlSettings
-from tradesense.core.errors import SecretConflict
+from tradesense.core.errors import DecryptionFailed, SecretConflict
 from tradesense.core.secrets.envelope import key_of
-from tradesense.core.secrets.models import Retention
+from tradesense.core.secrets.models import Retention, Rewrapped
 from tradesense.core.secrets.ports import (
     DescribedSecretStore,
     EnvelopeStore,
@@ -142,25 +144,39 @@ class SqlSecretStore(SecretReading):
                 await _secretrows.move(connection, path, place._replace(current=version, pending=None, deleted_at=ends))
                 await _secretrows.prune(connection, path, place.max_versions)
 
-    async def rewrap(self, *, limit: int = 100) -> int:
+    @asynccontextmanager
+    async def held(self) -> AsyncGenerator[None]:
+        """See :meth:`EnvelopeStore.held`. A transaction, which every writer waits for before it seals."""
+        database = self._ready()
+        with translated(database.place, self.unavailable):
+            async with database.begin():
+                async with database.writing(self.unavailable) as connection:
+                    await _secretrows.hold(connection)
+                yield
+
+    async def rewrap(self, *, limit: int = 100, after: tuple[str, int] | None = None) -> Rewrapped:
         """See :meth:`EnvelopeStore.rewrap`. What another has rewritten meanwhile is left to its writer."""
-        current = await self._sealer.current_key()
-        changes: list[dict[str, Any]] = []
-        for path, version, envelope in await self._fetch(_secrets.UNDER_OTHERS, current=current, limit=limit):
-            sealed = await self._sealer.seal(path, version, await self._sealer.open(path, version, bytes(envelope)))
+        current, (path, version) = await self._sealer.current_key(), after or ("", 0)
+        rows = await self._fetch(
+            _secrets.UNDER_OTHERS, current=current, after_path=path, after_version=version, limit=limit
+        )
+        changes, unopened = list[dict[str, Any]](), list[tuple[str, int]]()
+        for path, version, key_id, envelope in rows:
+            try:
+                value = await self._sealer.open(path, version, bytes(envelope))
+            except DecryptionFailed:
+                unopened.append((path, version))
+                continue
+            sealed = await self._sealer.seal(path, version, value)
             changes.append(
-                {
-                    "of": path,
-                    "number": version,
-                    "old_key": key_of(bytes(envelope)),
-                    "new_key": key_of(sealed),
-                    "sealed": sealed,
-                }
+                {"of": path, "number": version, "old_key": key_id, "new_key": key_of(sealed), "sealed": sealed}
             )
         if changes:
             async with self._ready().writing(self.unavailable) as connection:
                 await connection.execute(_secrets.RESEAL, changes)
-        return len(changes)
+        return Rewrapped(
+            count=len(changes), unopened=tuple(unopened), after=(path, version) if len(rows) == limit else None
+        )
 
     async def _add(
         self,

@@ -1,6 +1,14 @@
 """Secrets: reading, writing and versioning values that must not leak."""
 
-from tradesense.core.secrets.models import KeyStatus, Retention, SecretVersion, StoredSecret, VersionState, WrappedKey
+from tradesense.core.secrets.models import (
+    KeyStatus,
+    Retention,
+    Rewrapped,
+    SecretVersion,
+    StoredSecret,
+    VersionState,
+    WrappedKey,
+)
 from tradesense.core.secrets.ports import (
     Aead,
     DescribedSecretStore,
@@ -31,6 +39,7 @@ __all__ = (
     "RecoverableSecretStore",
     "RetainingSecretStore",
     "Retention",
+    "Rewrapped",
     "RotatingSecretStore",
     "Rotator",
     "Secret",

@@ -9,7 +9,7 @@ import msgspec
 from tradesense.core.ambient import Clock
 from tradesense.core.audit.models import Actor
 from tradesense.core.audit.service import AuditTrail, Event
-from tradesense.core.errors import InvalidInput
+from tradesense.core.errors import DecryptionFailed, InvalidInput
 from tradesense.core.secrets.ports import KeyEncryption, KeyRing
 from tradesense.core.secrets.provider import Provider
 from tradesense.core.secrets.retirement import Retirement
@@ -99,17 +99,26 @@ class Keys:
     async def rewrap(self, *, actor: Actor, correlation_id: str = "") -> int:
         """Seal everything anew that is not under the current key; returns how many envelopes it were.
 
-        It can be interrupted at any time and begun again, and nobody who reads notices.
+        It can be interrupted at any time and begun again, and nobody who reads notices. What does not open keeps
+        nothing else from being rewrapped.
 
-        :raises DecryptionFailed: an envelope does not open.
+        :raises DecryptionFailed: some envelopes do not open; all others were rewrapped.
         :raises InvalidInput: the provider keeps no envelopes.
         """
-        store, done = self._provider.enveloped(), 0
+        store, done, unopened = self._provider.enveloped(), 0, list[tuple[str, int]]()
         event = Event("keys.rewrap", "envelopes", actor, correlation_id)
         async with self._trail.change(event, joined=False):
-            while count := await store.rewrap(limit=BATCH):
-                done += count
+            after: tuple[str, int] | None = None
+            while True:
+                found = await store.rewrap(limit=BATCH, after=after)
+                done, after = done + found.count, found.after
+                unopened += found.unopened
+                if after is None:
+                    break
             event.detail["envelopes"] = f"{done}"
+            if unopened:
+                event.detail["unopened"] = f"{len(unopened)}"
+                raise _unopened(done, unopened)
         return done
 
     async def retire(self, key_id: str, *, actor: Actor, correlation_id: str = "") -> None:
@@ -117,23 +126,29 @@ class Keys:
 
         :raises InvalidInput: it still seals envelopes, is the current one or not there, or its successor is so new
             that some process may still wrap with it.
+        :raises SecretStoreUnavailable: a write that is on its way did not end in time, so that it may seal with it.
         """
         ring, event = self._ring(), Event("keys.retire", key_id[:200], actor, correlation_id)
         async with self._trail.change(event, joined=False):
-            reports = {report.key_id: report for report in await self.status()}
-            current = next(report for report in reports.values() if report.current)
-            if current.created_at and self._clock.now() - current.created_at < SETTLED:
-                raise InvalidInput(
-                    f"the current key is younger than {SETTLED.seconds} s, and some process may not have seen it yet",
-                    mend="rewrap once more after that, and retire the old key then",
-                )
-            older = [*reports][: [*reports].index(key_id) + 1] if key_id in reports else []
-            count = sum(reports[one].envelopes for one in older)
-            if count:
-                raise InvalidInput(f"{key_id!r}, or an older key, still seals {count} envelopes", mend="rewrap first")
-            await ring.retire(key_id)
+            async with self._provider.enveloped().held():
+                await self._check_unused(key_id)
+                await ring.retire(key_id)
             if self._retirement is not None:
                 await self._retirement.tell()
+
+    async def _check_unused(self, key_id: str) -> None:
+        """Go on only if the key, and each that is older, seals nothing. True for as long as the store is held."""
+        reports = {report.key_id: report for report in await self.status()}
+        current = next(report for report in reports.values() if report.current)
+        if current.created_at and self._clock.now() - current.created_at < SETTLED:
+            raise InvalidInput(
+                f"the current key is younger than {SETTLED.seconds} s, and some process may not have seen it yet",
+                mend="rewrap once more after that, and retire the old key then",
+            )
+        older = [*reports][: [*reports].index(key_id) + 1] if key_id in reports else []
+        count = sum(reports[one].envelopes for one in older)
+        if count:
+            raise InvalidInput(f"{key_id!r}, or an older key, still seals {count} envelopes", mend="rewrap first")
 
     def _ring(self) -> KeyRing:
         self._provider.enveloped()
@@ -144,3 +159,12 @@ class Keys:
                 mend="rotate the key at its provider, then rewrap",
             )
         return self._encryption  # type: ignore[return-value]  # the declared capability says it
+
+
+def _unopened(done: int, places: list[tuple[str, int]]) -> DecryptionFailed:
+    named = ", ".join(f"{path}@{version}" for path, version in places)
+    return DecryptionFailed(
+        f"{len(places)} envelopes do not open and were left as they are; {done} others were rewrapped: {named}",
+        mend="restore the key that `tradesense keys status` shows as not known, or put these secrets anew and destroy "
+        "the versions named here; then rewrap again",
+    )

@@ -102,6 +102,17 @@ class WrappedKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     blob: bytes
 
 
+class Rewrapped(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of :meth:`EnvelopeStore.rewrap` came to."""
+
+    count: int = 0
+    """Envelopes that were sealed anew."""
+    unopened: tuple[tuple[str, int], ...] = ()
+    """Path and version of each that did not open, and was left as it is."""
+    after: tuple[str, int] | None = None
+    """Where to go on; ``None`` once nothing is left behind it."""
+
+
 def check_path(path: str) -> str:
     """Return ``path`` when it is a valid secret path, as in ``team-a/db/password``.
 

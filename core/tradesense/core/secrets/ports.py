@@ -7,10 +7,11 @@ destroyed, whatever earlier versions there are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from tradesense.core.paging import Page
-from tradesense.core.secrets.models import KeyStatus, Retention, SecretVersion, StoredSecret, WrappedKey
+from tradesense.core.secrets.models import KeyStatus, Retention, Rewrapped, SecretVersion, StoredSecret, WrappedKey
 from tradesense.core.sensitive import Secret
 
 
@@ -250,14 +251,23 @@ class EnvelopeStore(SecretStore, Protocol):
         """How many envelopes each key wraps; keys that wrap none are not named."""
         ...
 
-    async def rewrap(self, *, limit: int = 100) -> int:
-        """Seal up to ``limit`` envelopes anew that are not under the current key, and return how many; 0 when done.
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """Let nobody seal an envelope, in this process or another, until it is left.
+
+        It is entered once every write that has sealed has ended, and what is counted inside counts those writes.
+        Writes that come meanwhile wait, and seal afterwards. So a key that seals nothing inside can be retired there.
+
+        :raises SecretStoreUnavailable: a write did not end in time.
+        """
+        ...
+
+    async def rewrap(self, *, limit: int = 100, after: tuple[str, int] | None = None) -> Rewrapped:
+        """Seal up to ``limit`` envelopes anew that are not under the current key, in the order of path and version.
 
         The key's id is part of what an envelope authenticates: each gets a new data key and a new nonce as well. It
         is changed at once or not at all, so that it can be read at every moment and an interrupted rewrapping goes on
-        where it was.
-
-        :raises DecryptionFailed: an envelope does not open; none of this call is changed.
+        where it was. What does not open is named and left as it is. Who goes on with ``after`` comes to an end, and
+        by then every other envelope that was there is under the current key.
         """
         ...
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import pytest
 
 from tradesense.core.capabilities import Capability
 from tradesense.core.errors import SecretNotFound
-from tradesense.core.secrets.models import Retention, VersionState
+from tradesense.core.secrets.models import Retention, Rewrapped, VersionState
 from tradesense.core.secrets.ports import (
     DescribedSecretStore,
     EnvelopeStore,
@@ -125,12 +126,39 @@ class KeepingTests(Contract):
     @requires(Capability.WRITE, Capability.ENVELOPES)
     async def test_rewrapping_ends_and_changes_no_value(self, adapter: Make[_Enveloped]) -> None:
         async with opened(adapter()) as store:
-            path = fresh()
-            await store.put(path, Secret("as it was"))
+            base = fresh()
+            for number in range(3):
+                await store.put(f"{base}/{number}", Secret(f"value {number}"))
+            after: tuple[str, int] | None = None
+            for _ in range(sum((await store.key_counts()).values()) + 1):
+                after = (await store.rewrap(limit=1, after=after)).after
+                if after is None:
+                    break
+            assert after is None, "whoever goes on where the last call ended comes to an end"
 
             async def done() -> bool:
                 """There is nothing more to rewrap."""
-                return await store.rewrap(limit=1000) == 0
+                return await store.rewrap(limit=1000) == Rewrapped()
 
             await eventually(done, seconds=self.patience)
-            assert (await store.get(path)).value == Secret("as it was")
+            for number in range(3):
+                assert (await store.get(f"{base}/{number}")).value == Secret(f"value {number}")
+
+    @requires(Capability.WRITE, Capability.ENVELOPES)
+    async def test_nothing_is_sealed_while_the_store_is_held(self, adapter: Make[_Enveloped]) -> None:
+        async with opened(adapter()) as store, opened(adapter()) as other:
+            path = fresh()
+            await other.put(path, Secret("before"))
+            async with store.held():
+                before = await store.key_counts()
+                write = asyncio.create_task(other.put(path, Secret("after")))
+                for _ in range(10):
+                    assert (await other.get(path)).value == Secret("before")
+                assert not write.done()
+                assert await store.key_counts() == before
+            await asyncio.wait_for(write, self.patience)
+            assert (await store.get(path)).value == Secret("after")
+            with pytest.raises(ZeroDivisionError):
+                async with store.held():
+                    raise ZeroDivisionError
+            await asyncio.wait_for(store.put(path, Secret("again")), self.patience)

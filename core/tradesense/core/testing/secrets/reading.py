@@ -188,6 +188,7 @@ class ReadingTests(Contract):
             calls["retain"] = lambda store: store.retain("a", Retention())
         if Capability.ENVELOPES in self.capabilities:
             calls["key_counts"] = lambda store: store.key_counts()
+            calls["held"] = lambda store: store.held().__aenter__()
             calls["rewrap"] = lambda store: store.rewrap()
         if Capability.ROTATION in self.capabilities:
             calls["pending"] = lambda store: store.pending("a")
