@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flagkit import flag, shares, toolkit, when
 from tradesense.adapters.memory import _experiments
 from tradesense.adapters.memory._state import MemoryState
-from tradesense.core.errors import InvalidFlag, JobQueueUnavailable
+from tradesense.core.errors import InvalidFlag, InvalidInput, JobQueueUnavailable
 from tradesense.core.flags.checking import check_flag
 from tradesense.core.flags.experiments import events, exposures
 from tradesense.core.flags.experiments.exposures import Exposures
@@ -28,12 +28,15 @@ class Outbox:
 
     def __init__(self):
         self.away = False
+        self.most = 500
         self.taken = []
 
     async def enqueue(self, name, payload):
         assert name == "feature_flag.evaluation"
         if self.away:
             raise JobQueueUnavailable("away")
+        if len(payload["events"]) > self.most:
+            raise InvalidInput("a job has at most so many bytes")
         self.taken += events.read(msgspec.json.decode(msgspec.json.encode(payload)))
 
 
@@ -91,6 +94,19 @@ async def test_what_waits_for_an_outbox_that_is_away_is_kept_within_bounds(noted
     noted.note("f", "a", "u4")
     await noted.flush()
     assert outbox.taken[-1].targeting_key == "u4", "who was dropped comes again"
+
+
+@pytest.mark.parametrize(("most", "taken"), [(3, 10), (1, 10), (0, 0)])
+async def test_what_one_job_cannot_hold_goes_in_several_and_keeps_up_nobody(noted, outbox, most, taken):
+    outbox.most = most
+    for number in range(10):
+        noted.note("f", "a", f"u{number}")
+    await noted.flush()
+    assert len(outbox.taken) == taken
+    outbox.most = 500
+    noted.note("f", "a", "late")
+    await noted.flush()
+    assert [one.targeting_key for one in outbox.taken[taken:]] == ["late"]
 
 
 async def test_it_is_handed_over_meanwhile_and_the_rest_at_the_end(noted, outbox, monkeypatch):

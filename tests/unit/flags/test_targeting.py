@@ -72,6 +72,19 @@ def test_F24_a_long_chain_of_prerequisites_is_refused():
         made.graph().check_flag(flags[39])
 
 
+def test_F24_prerequisites_that_multiply_are_refused_though_no_flag_has_a_rule():
+    wide, deep = 8, 6
+    flags = [flag(key=f"f0-{at}") for at in range(wide)]
+    for level in range(1, deep):
+        asked = tuple(Prerequisite(flag=f"f{level - 1}-{at}", variants=("on", "off")) for at in range(wide))
+        flags += [flag(key=f"f{level}-{at}", prerequisites=asked) for at in range(wide)]
+    made = library(*flags)
+    made.graph().check_flag(flags[2 * wide])
+    with pytest.raises(InvalidFlag, match=r"prerequisites"):
+        made.graph().check_flag(flags[-1])
+    assert made.evaluate(flags[-1].key, {}).error_code is ErrorCode.GENERAL
+
+
 def test_what_a_definition_refers_to_must_be_there():
     made = library(flag(key="base"))
     for bad, path in (

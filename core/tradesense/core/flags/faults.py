@@ -15,6 +15,11 @@ MOST = 100
 """Faults that are told at once."""
 
 
+def is_name(value: str) -> bool:
+    """Whether it has 1 to 200 printable characters."""
+    return 1 <= len(value) <= MAX_NAME and value.isprintable()
+
+
 class Faults:
     """The faults of one definition, in the order in which they were found."""
 
@@ -43,7 +48,7 @@ class Faults:
 
     def name(self, value: str, path: str, *, what: str, empty: bool = False) -> None:
         """A name has 1 to 200 printable characters; none, where ``empty`` is allowed."""
-        if not (empty and not value) and not (1 <= len(value) <= MAX_NAME and value.isprintable()):
+        if not (empty and not value) and not is_name(value):
             self.add(path, f"{value[:80]!r} is not {what}: use 1 to {MAX_NAME} printable characters")
 
     def size(self, definition: msgspec.Struct) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 
 from tradesense.core.ambient import Clock
-from tradesense.core.errors import JobQueueUnavailable
+from tradesense.core.errors import InvalidInput, JobQueueUnavailable
 from tradesense.core.flags.experiments import events
 from tradesense.core.flags.models import Exposure
 from tradesense.core.jobs.service import Jobs
@@ -75,12 +75,16 @@ class Exposures:
         while self._waiting and await self._handed_over():
             pass
 
-    async def _handed_over(self) -> bool:
-        batch = self._waiting[:BATCH]
+    async def _handed_over(self, most: int = BATCH) -> bool:
+        """Whether the outbox has taken the first of them, at most so many."""
+        batch = self._waiting[:most]
         try:
             await self._jobs.enqueue(events.EVENT, events.payload(batch))
         except JobQueueUnavailable:
             return False
+        except InvalidInput:  # more than one job holds
+            if len(batch) > 1:
+                return await self._handed_over(len(batch) // 2)
         del self._waiting[: len(batch)]
         if not self._waiting:
             self._some.clear()

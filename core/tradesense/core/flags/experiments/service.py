@@ -12,7 +12,7 @@ from tradesense.core.errors import ExperimentNotFound, FlagNotFound
 from tradesense.core.flags.experiments import events
 from tradesense.core.flags.experiments.exposures import Exposures
 from tradesense.core.flags.experiments.results import Results, results
-from tradesense.core.flags.faults import Faults
+from tradesense.core.flags.faults import Faults, is_name
 from tradesense.core.flags.models import SUBJECT, Context, Conversion, Evaluation, Experiment, Exposure, Flag, Tallies
 from tradesense.core.flags.ports import ExperimentStore
 from tradesense.core.flags.service import Flags
@@ -44,10 +44,13 @@ class Experiments:
         await self._exposures.flush()
 
     def served(self, found: Evaluation, context: Context) -> None:
-        """Somebody was served this: an exposure, where chance decided it and the flag is an experiment."""
+        """Somebody was served this: an exposure, where chance decided it and the flag is an experiment.
+
+        Whose targeting key is none that conversions could name is served, and not counted.
+        """
         if self._flags.measured(found):
             subject = context.get(SUBJECT)
-            if isinstance(subject, str) and subject and found.variant is not None:
+            if isinstance(subject, str) and is_name(subject) and found.variant is not None:
                 self._exposures.note(found.key, found.variant, subject)
 
     async def expose(self, key: str, exposures: Sequence[Exposure]) -> None:
