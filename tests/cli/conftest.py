@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pytest
 from click.testing import CliRunner, Result
 
+from servers import FOLDER_VARIABLE
 from tradesense.entrypoints.cli.app import tradesense as command
 from tradesense.settings.environment import COMMON
 
@@ -27,7 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     for name in os.environ:
-        if name.startswith("TRADESENSE_") or name in {*COMMON, "ENVIRONMENT"}:
+        if (name.startswith("TRADESENSE_") and name != FOLDER_VARIABLE) or name in {*COMMON, "ENVIRONMENT"}:
             monkeypatch.delenv(name)
     return folder
 

@@ -44,7 +44,7 @@ def jobs() -> None:
 
 @jobs.command()
 @output_option
-@as_operator("jobs:read-dead")
+@as_operator("events:read-dead")
 def dead(output: str) -> None:
     """List the dead jobs, oldest first, the last 1000 at most."""
 
@@ -57,7 +57,7 @@ def dead(output: str) -> None:
 @jobs.command()
 @click.argument("number", metavar="ID")
 @output_option
-@as_operator("jobs:read-dead")
+@as_operator("events:read-dead")
 def show(number: str, output: str) -> None:
     """Show one dead job with its payload and the trace of its cause."""
 
@@ -75,7 +75,7 @@ def show(number: str, output: str) -> None:
 @click.argument("numbers", metavar="[ID]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that there are now.")
 @output_option
-@as_operator("jobs:write-dead", "jobs.redo")
+@as_operator("events:write-dead", "jobs.redo")
 def redo(numbers: tuple[str, ...], output: str, *, every: bool) -> None:
     """Let dead jobs be done again, as if for the first time.
 
@@ -99,7 +99,7 @@ def redo(numbers: tuple[str, ...], output: str, *, every: bool) -> None:
 @click.argument("numbers", metavar="[ID]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that there are now.")
 @output_option
-@as_operator("jobs:write-dead", "jobs.drop")
+@as_operator("events:write-dead", "jobs.drop")
 def drop(numbers: tuple[str, ...], output: str, *, every: bool) -> None:
     """Remove dead jobs for good."""
     from tradesense.core.audit.service import Event  # noqa: PLC0415  # `--help` need not pay for it

@@ -42,6 +42,9 @@ SINGULAR = frozenset(
 )
 """Headers that mean nothing, or something dangerous, when they come twice."""
 
+PLURAL = frozenset({"topic"})
+"""The query parameters that may come several times, of which every one is looked at by who guards the route."""
+
 Direct = Callable[[Exchange, Send], Awaitable[None]]
 """Answers a route without Litestar, for those that are asked most."""
 
@@ -118,7 +121,8 @@ def check_head(exchange: Exchange, query: bytes) -> None:
             raise Refused(problems.MALFORMED_REQUEST, f"a query has at most {MAX_PARAMETERS} parameters")
         if b"&" in query:
             # who guards a route and who answers it might each take another of the two (ASVS 15.3.7)
-            sent = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+            pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+            sent = [name for name, _ in pairs if name not in PLURAL]
             if len(set(sent)) < len(sent):
                 raise Refused(problems.MALFORMED_REQUEST, "a query parameter was sent more than once")
 
