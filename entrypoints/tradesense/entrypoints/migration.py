@@ -62,5 +62,6 @@ async def _opened(found: Loaded, source: str, target: str, actor: Actor) -> Asyn
 
 
 def _with(settings: Settings, provider: str) -> Settings:
-    chosen = msgspec.structs.replace(settings.secrets, provider=provider, chain=())
+    # nothing is rotated meanwhile, and policies are for the provider that settings name
+    chosen = msgspec.structs.replace(settings.secrets, provider=provider, chain=(), rotation={})
     return msgspec.structs.replace(settings, secrets=chosen)

@@ -112,8 +112,13 @@ def engine_for(path: Path, mode: str, *, busy_timeout: float, **options: Any) ->
     :raises sqlite3.OperationalError: the file cannot be opened.
     """
     location = f"file:{quote(str(path.absolute()))}"
-    # A file that cannot be opened is found out here, as the driver would leave a thread behind that outlives the loop.
-    sqlite3.connect(f"{location}?mode={mode}", uri=True).close()
+
+    def probe(*_: object) -> None:
+        # A file that cannot be opened is found out here, as the driver would leave a thread behind that outlives the
+        # loop, now and when it has gone since.
+        sqlite3.connect(f"{location}?mode={mode}", uri=True).close()
+
+    probe()
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=location, query={"uri": "true", "mode": mode}),
         connect_args={"timeout": busy_timeout, "isolation_level": None},
@@ -130,5 +135,6 @@ def engine_for(path: Path, mode: str, *, busy_timeout: float, **options: Any) ->
         finally:
             cursor.close()
 
+    event.listen(engine.sync_engine, "do_connect", probe)
     event.listen(engine.sync_engine, "connect", prepare)
     return engine
